@@ -1,0 +1,43 @@
+# syntax=docker/dockerfile:1
+
+# One file for every binary of cmd/:
+#
+#   docker build --build-arg BINARY=webhook --build-arg VERSION=v0.1.0 --tag ghcr.io/tiktok-operator/webhook:v0.1.0 .
+#   docker buildx build --platform linux/amd64,linux/arm64 --build-arg BINARY=manager .
+
+# The minor version is the one that go.mod asks for.
+ARG GO_VERSION=1.26
+
+# The compiler runs on the builder's platform and cross-compiles: emulating the target's is many times slower.
+FROM --platform=$BUILDPLATFORM golang:${GO_VERSION}-alpine AS build
+RUN apk add --no-cache ca-certificates
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+COPY . .
+ARG BINARY=manager
+ARG VERSION=dev
+ARG TARGETOS
+ARG TARGETARCH
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/entrypoint ./cmd/${BINARY}
+# The folders that volumes are mounted on: an engine that makes a volume from the image keeps their owner.
+RUN mkdir -p /out/volumes/var/lib/tiktok-operator /out/volumes/var/run/tiktok-operator/journal
+
+FROM scratch
+ARG BINARY=manager
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="tiktok-operator ${BINARY}" \
+      org.opencontainers.image.description="Kubernetes-native TikTok Business Messaging" \
+      org.opencontainers.image.source="https://github.com/tiktok-operator/tiktok-operator" \
+      org.opencontainers.image.documentation="https://github.com/tiktok-operator/tiktok-operator/tree/main/docs" \
+      org.opencontainers.image.vendor="The tiktok-operator Authors" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build --chown=65532:65532 /out/volumes/ /
+COPY --from=build /out/entrypoint /entrypoint
+# By number, so that runAsNonRoot can be checked without a passwd file.
+USER 65532:65532
+ENTRYPOINT ["/entrypoint"]

@@ -1,0 +1,110 @@
+# `make help` lists the targets. Everything here needs Go and make alone, but for what talks to a cluster (kubectl) or makes an image
+# (docker). Tools and the test control plane are built once and kept outside the checkout (hack/cache.sh).
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PKG       ?= ./...
+ARGS      ?=
+FUZZTIME  ?= 10s
+BINARY    ?= manager
+IMAGE     ?= ghcr.io/tiktok-operator/$(BINARY):$(VERSION)
+KUBECTL   ?= kubectl
+DOCKER    ?= docker
+
+binaries := $(notdir $(wildcard cmd/*))
+
+# $(call tool,NAME) runs a pinned development tool.
+tool = tool=$$(hack/tools/ensure.sh $(1)) && "$$tool"
+
+.DEFAULT_GOAL := help
+
+##@ Everyday
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: test
+test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -v'
+	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
+		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
+		go test $$race -timeout 20m $(ARGS) $(PKG)
+
+.PHONY: verify
+verify: ## Check all that CI checks besides the tests: generated files, format, vet, lint, manifests.
+	@hack/verify.sh
+
+.PHONY: demo
+demo: bin ## Show the whole system in one terminal, without a cluster. ARGS=--once
+	@[ -n "$$KUBECONFIG" ] || { KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS; } && \
+		go build -buildvcs=false -o bin/demo ./hack/demo && exec bin/demo $(ARGS)
+
+.PHONY: build
+build: bin ## Build every binary into bin/, static. VERSION=v0.1.0
+	@for name in $(binaries); do \
+		CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/$$name ./cmd/$$name || exit; \
+	done
+
+##@ Code
+
+.PHONY: generate
+generate: ## Generate DeepCopy methods.
+	@$(call tool,controller-gen) object paths=./api/...
+
+.PHONY: manifests
+manifests: ## Generate CRDs and the two ClusterRoles from the markers in the code.
+	@hack/manifests.sh
+
+.PHONY: docs
+docs: ## Generate docs/reference from types and code.
+	@hack/docs/generate.sh
+
+.PHONY: fmt
+fmt: ## Format the code.
+	@gofmt -w -s $$(find . -name '*.go' -not -path './bin/*')
+
+.PHONY: lint
+lint: ## Run golangci-lint. ARGS=--fix
+	@$(call tool,golangci-lint) run $(ARGS)
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the code calls.
+	@$(call tool,govulncheck) ./...
+
+##@ Measuring
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for a while. FUZZTIME=1m PKG=./internal/tiktok
+	@hack/fuzz.sh $(FUZZTIME) $(PKG)
+
+.PHONY: bench
+bench: ## Run the benchmarks. PKG=./internal/tiktok ARGS='-count 10'
+	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
+		go test -run '^$$' -bench . -benchmem -timeout 60m $(ARGS) $(PKG)
+
+.PHONY: load
+load: ## Run the load suite against a bare reference program. ARGS=…
+	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
+		go run ./test/load $(ARGS)
+
+##@ Cluster
+
+.PHONY: image
+image: ## Build a container image. BINARY=webhook IMAGE=registry.example/webhook:v1
+	$(DOCKER) build --build-arg BINARY=$(BINARY) --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+
+.PHONY: install
+install: ## Install the CRDs into the current cluster.
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: deploy
+deploy: ## Deploy the operator into the current cluster.
+	$(KUBECTL) apply --server-side -k config/default
+
+.PHONY: undeploy
+undeploy: ## Remove the operator, its CRDs and with them every TiktokApp and TiktokChannel.
+	$(KUBECTL) delete --ignore-not-found -k config/default
+
+bin:
+	@mkdir -p bin

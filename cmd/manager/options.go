@@ -1,0 +1,42 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/process"
+)
+
+// Where authorization links may appear.
+const (
+	linksInStatus = "status"
+	linksInAPI    = "api"
+)
+
+type options struct {
+	process.Flags
+	leaderElect        bool
+	journalDir         string
+	authorizationLinks string
+	concurrency        int
+}
+
+func (o *options) bind(fs *flag.FlagSet) {
+	o.Bind(fs, ":8080")
+	fs.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several managers lead; without it there must be one only")
+	fs.StringVar(&o.journalDir, "journal-dir", "",
+		"directory on the pod's own (in-memory) volume that keeps TikTok's answers until they are stored; default: none is kept")
+	fs.StringVar(&o.authorizationLinks, "authorization-links", linksInStatus,
+		"where authorization links appear: status (status.authorizationURL), or api (only the messaging API hands them out)")
+	fs.IntVar(&o.concurrency, "concurrent-channels", 16, "channels that are reconciled at once")
+}
+
+func (o *options) validate() error {
+	if o.authorizationLinks != linksInStatus && o.authorizationLinks != linksInAPI {
+		return fmt.Errorf("--authorization-links is %s or %s, not %q", linksInStatus, linksInAPI, o.authorizationLinks)
+	}
+	if o.concurrency < 1 {
+		return fmt.Errorf("--concurrent-channels must be at least 1, not %d", o.concurrency)
+	}
+	return nil
+}

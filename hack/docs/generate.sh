@@ -1,0 +1,27 @@
+#!/bin/sh
+# Generates docs/reference.
+#
+#   api.md      from the API types, by crd-ref-docs
+#   NAME.md     what `go run ./hack/docs/NAME` prints, for every program in a folder beside this file: a reference of flags, metrics, or
+#               whatever else the code knows better than a person does. Each prints a whole Markdown page and reads nothing.
+set -eu
+
+cd -- "$(dirname -- "$0")/../.."
+mkdir -p docs/reference
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+crd_ref_docs=$(hack/tools/ensure.sh crd-ref-docs)
+"$crd_ref_docs" --log-level ERROR --source-path api/v1alpha1 --config hack/docs/crd-ref-docs.yaml --renderer markdown \
+	--templates-dir hack/docs/templates --output-path "$scratch/api.md"
+
+for program in hack/docs/*/main.go; do
+	[ -f "$program" ] || continue
+	folder=$(dirname "$program")
+	go run "./$folder" >"$scratch/${folder##*/}.md"
+done
+
+# Nothing is replaced unless everything was generated.
+for page in "$scratch"/*.md; do
+	cp "$page" docs/reference/
+done

@@ -1,0 +1,171 @@
+// Package appclient makes TikTok clients for TiktokApps: it reads the app secret, and shares one rate limiter among all clients of an app id.
+//
+// It never caches a Secret longer than Options.CacheFor, and never lists Secrets.
+package appclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+)
+
+// Credentials are an app's secrets.
+type Credentials struct {
+	// Current authenticates the app and signs its webhooks.
+	Current tiktok.Secret
+	// Previous still verifies webhooks during a rotation; "" if there is none.
+	Previous tiktok.Secret
+}
+
+// Secrets are the secrets that may have signed a webhook, current first.
+func (c Credentials) Secrets() []tiktok.Secret {
+	if c.Previous == "" {
+		return []tiktok.Secret{c.Current}
+	}
+	return []tiktok.Secret{c.Current, c.Previous}
+}
+
+// MissingError says that an app's Secret, or its key, is not there. Its text is a sentence for a condition.
+type MissingError struct {
+	Namespace, Name, Key string
+	// SecretExists tells a missing key from a missing Secret.
+	SecretExists bool
+}
+
+// Error implements error.
+func (e *MissingError) Error() string {
+	if e.SecretExists {
+		return fmt.Sprintf("The Secret %s/%s has no key %q, or it is empty: put the app secret there.", e.Namespace, e.Name, e.Key)
+	}
+	return fmt.Sprintf("The Secret %s/%s does not exist: create it with the app secret under the key %q.", e.Namespace, e.Name, e.Key)
+}
+
+// Options of a Pool.
+type Options struct {
+	// Reader reads Secrets from the API server, uncached.
+	Reader client.Reader
+	// HTTPClient calls TikTok; nil means tiktok.NewHTTPClient().
+	HTTPClient *http.Client
+	// Clock defaults to the real one.
+	Clock clock.Clock
+	// CacheFor is how long credentials are reused; zero reads them each time.
+	CacheFor time.Duration
+	// Observe is told of every call to TikTok, with the TiktokApp's name.
+	Observe func(app string, o tiktok.Observation)
+}
+
+// Pool makes clients. It is safe for concurrent use.
+type Pool struct {
+	opts Options
+
+	mu       sync.Mutex
+	limiters map[string]*tiktok.Limiter // by app id
+	cached   map[string]cachedCredentials
+}
+
+type cachedCredentials struct {
+	Credentials
+	ref   v1alpha1.AppSecretReference
+	until time.Time
+}
+
+// New returns a Pool.
+func New(opts Options) *Pool {
+	if opts.HTTPClient == nil {
+		opts.HTTPClient = tiktok.NewHTTPClient()
+	}
+	if opts.Clock == nil {
+		opts.Clock = clock.RealClock{}
+	}
+	return &Pool{opts: opts, limiters: map[string]*tiktok.Limiter{}, cached: map[string]cachedCredentials{}}
+}
+
+// Credentials reads an app's secrets. A missing Secret or key is a *MissingError; any other error means that the API server could not be
+// asked.
+func (p *Pool) Credentials(ctx context.Context, app *v1alpha1.TiktokApp) (Credentials, error) {
+	now := p.opts.Clock.Now()
+	p.mu.Lock()
+	c, ok := p.cached[app.Name]
+	p.mu.Unlock()
+	if ok && c.ref == app.Spec.SecretRef && now.Before(c.until) {
+		return c.Credentials, nil
+	}
+	ref := app.Spec.SecretRef
+	missing := &MissingError{Namespace: ref.Namespace, Name: ref.Name, Key: app.SecretKey()}
+	var secret corev1.Secret
+	if err := p.opts.Reader.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, &secret); apierrors.IsNotFound(err) {
+		return Credentials{}, missing
+	} else if err != nil {
+		return Credentials{}, fmt.Errorf("reading the app secret from Secret %s/%s: %w", ref.Namespace, ref.Name, err)
+	}
+	creds := Credentials{
+		Current:  tiktok.Secret(strings.TrimSpace(string(secret.Data[app.SecretKey()]))),
+		Previous: tiktok.Secret(strings.TrimSpace(string(secret.Data[v1alpha1.PreviousAppSecretKey]))),
+	}
+	if creds.Current == "" {
+		missing.SecretExists = true
+		return Credentials{}, missing
+	}
+	if p.opts.CacheFor > 0 {
+		p.mu.Lock()
+		p.cached[app.Name] = cachedCredentials{Credentials: creds, ref: ref, until: now.Add(p.opts.CacheFor)}
+		p.mu.Unlock()
+	}
+	return creds, nil
+}
+
+// Forget drops what is cached of an app's credentials.
+func (p *Pool) Forget(app string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.cached, app)
+}
+
+// Client returns a client of the app with its current secret, rate limiter and endpoints. Errors are those of Credentials, or say that the
+// endpoints cannot be used.
+func (p *Pool) Client(ctx context.Context, app *v1alpha1.TiktokApp) (*tiktok.Client, error) {
+	creds, err := p.Credentials(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	c, err := tiktok.NewClient(tiktok.Config{
+		AppID: app.Spec.AppID, AppSecret: creds.Current,
+		APIEndpoint: app.APIEndpoint(), AuthorizeEndpoint: app.AuthorizeEndpoint(),
+		HTTPClient: p.opts.HTTPClient, Limiter: p.Limiter(app), Clock: p.opts.Clock,
+		Observe: func(o tiktok.Observation) {
+			if p.opts.Observe != nil {
+				p.opts.Observe(app.Name, o)
+			}
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a TikTok client for TiktokApp %s: %w", app.Name, err)
+	}
+	return c, nil
+}
+
+// Limiter returns the rate limiter of the app's id, set to the app's rate.
+func (p *Pool) Limiter(app *v1alpha1.TiktokApp) *tiktok.Limiter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.limiters[app.Spec.AppID]
+	if l == nil {
+		l = tiktok.NewLimiter(app.RequestsPerSecond(), p.opts.Clock)
+		p.limiters[app.Spec.AppID] = l
+		return l
+	}
+	l.SetRate(app.RequestsPerSecond())
+	return l
+}

@@ -1,0 +1,253 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// EventLog is what the Dispatcher needs of the event log. *eventlog.Log is one.
+type EventLog interface {
+	Next(ctx context.Context, channelUID string, after eventlog.Position) (*eventlog.Stored, error)
+	Pending(ctx context.Context, channelUID string, after eventlog.Position) (uint64, error)
+	Watch(ctx context.Context, ready func(), notify func(channelUID string, sequence uint64)) error
+	Sinks(ctx context.Context) ([]eventlog.SinkState, error)
+	SaveSink(ctx context.Context, s eventlog.SinkState) error
+	DeleteSink(ctx context.Context, channelUID, sink string) error
+}
+
+const (
+	// newSinkOverlap is how far back a new sink begins: events may have been stored by another process that knew the channel earlier.
+	newSinkOverlap = 5 * time.Minute
+	// saveInterval is how often a busy sink's position is stored. After a crash, what was delivered since is delivered again.
+	saveInterval = 100 * time.Millisecond
+	// resolveFor is how long a sink's address and credentials are kept while deliveries succeed.
+	resolveFor = 30 * time.Second
+	// watchRetry is the wait before the log is watched again after that failed.
+	watchRetry = time.Second
+	// DefaultShutdownGrace is how long deliveries that are under way may take when the Dispatcher stops.
+	DefaultShutdownGrace = 10 * time.Second
+)
+
+// Options of a Dispatcher.
+type Options struct {
+	Log EventLog
+	// Reader reads Services and Secrets from the API server, uncached.
+	Reader client.Reader
+	// AllowPrivateSinks lets sinks with a uri be loopback and private addresses.
+	AllowPrivateSinks bool
+	// ServiceTransport reaches Services; nil means the network, by cluster DNS.
+	ServiceTransport http.RoundTripper
+	// UserAgent of the requests; "" means "tiktok-operator".
+	UserAgent string
+	// ShutdownGrace; 0 means DefaultShutdownGrace.
+	ShutdownGrace time.Duration
+	// Clock; nil means the real one.
+	Clock clock.WithDelayedExecution
+	// Registerer of the metrics; nil means none.
+	Registerer prometheus.Registerer
+	Logger     logr.Logger
+}
+
+// Dispatcher delivers events. Start runs it; Apply and Forget, which its controller calls, tell it which channels there are.
+type Dispatcher struct {
+	opts             Options
+	public, services *http.Client
+	metrics          *metrics
+	random           func() float64
+
+	// loaded is closed once the stored positions are known.
+	loaded chan struct{}
+
+	mu       sync.Mutex
+	running  bool // workers may work
+	attempts context.Context
+	group    sync.WaitGroup
+	workers  map[types.NamespacedName]map[sinkKey]*worker
+	byUID    map[string][]*worker
+	// stored are the positions of sinks for which there is no worker yet.
+	stored map[types.NamespacedName]map[sinkKey]eventlog.SinkState
+}
+
+// sinkKey is a sink of one incarnation of a channel.
+type sinkKey struct {
+	uid  types.UID
+	sink string
+}
+
+// New makes a Dispatcher.
+func New(opts Options) (*Dispatcher, error) {
+	if opts.Clock == nil {
+		opts.Clock = clock.RealClock{}
+	}
+	if opts.UserAgent == "" {
+		opts.UserAgent = "tiktok-operator"
+	}
+	if opts.ShutdownGrace == 0 {
+		opts.ShutdownGrace = DefaultShutdownGrace
+	}
+	if opts.Logger.GetSink() == nil {
+		opts.Logger = logr.Discard()
+	}
+	if opts.ServiceTransport == nil {
+		opts.ServiceTransport = newTransport(false)
+	}
+	d := &Dispatcher{
+		opts: opts, public: newClient(newTransport(!opts.AllowPrivateSinks)), services: newClient(opts.ServiceTransport),
+		random: rand.Float64, loaded: make(chan struct{}),
+		workers: map[types.NamespacedName]map[sinkKey]*worker{}, byUID: map[string][]*worker{},
+		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{},
+	}
+	var err error
+	d.metrics, err = newMetrics(opts.Registerer, d)
+	return d, err
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable: every replica dispatches.
+func (*Dispatcher) NeedLeaderElection() bool { return false }
+
+// Start loads the positions, then delivers until the context ends. It returns when no delivery is under way any more and all positions are
+// stored; the event log must stay open until then.
+func (d *Dispatcher) Start(ctx context.Context) error {
+	if err := d.load(ctx); err != nil {
+		return err
+	}
+	// Attempts outlive ctx by the grace.
+	attempts, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	d.mu.Lock()
+	d.running, d.attempts = true, attempts
+	d.mu.Unlock()
+	close(d.loaded)
+
+	d.watch(ctx)
+
+	d.mu.Lock()
+	d.running = false
+	d.mu.Unlock()
+	grace := d.opts.Clock.AfterFunc(d.opts.ShutdownGrace, cancel)
+	defer grace.Stop()
+	for _, w := range d.allWorkers() {
+		w.stopTimer()
+	}
+	d.group.Wait()
+	return nil
+}
+
+// load reads the stored positions.
+func (d *Dispatcher) load(ctx context.Context) error {
+	states, err := d.opts.Log.Sinks(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the positions of sinks: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range states {
+		channel := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+		d.store(channel, sinkKey{types.UID(s.ChannelUID), s.Sink}, s)
+	}
+	return nil
+}
+
+// watch passes on what the log tells, until the context ends.
+func (d *Dispatcher) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := d.opts.Log.Watch(ctx, func() {
+			// Whatever was stored before now was not told.
+			for _, w := range d.allWorkers() {
+				w.wake()
+			}
+		}, d.notify)
+		if ctx.Err() != nil {
+			return
+		}
+		d.opts.Logger.Error(err, "the event log cannot be watched; trying again")
+		again := make(chan struct{})
+		timer := d.opts.Clock.AfterFunc(watchRetry, func() { close(again) })
+		select {
+		case <-ctx.Done():
+		case <-again:
+		}
+		timer.Stop()
+	}
+}
+
+func (d *Dispatcher) notify(channelUID string, sequence uint64) {
+	d.mu.Lock()
+	workers := d.byUID[channelUID]
+	d.mu.Unlock()
+	for _, w := range workers {
+		w.hint(sequence)
+	}
+}
+
+// begin admits a worker's goroutine; the context is its attempts'. It fails while the Dispatcher does not run.
+func (d *Dispatcher) begin() (context.Context, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.running {
+		return nil, false
+	}
+	d.group.Add(1)
+	return d.attempts, true
+}
+
+func (d *Dispatcher) stopping() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.running
+}
+
+func (d *Dispatcher) allWorkers() []*worker {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []*worker
+	for _, ofChannel := range d.workers {
+		for _, w := range ofChannel {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// Known lists the channels that have positions or workers. Before Start has loaded them it waits.
+func (d *Dispatcher) Known(ctx context.Context) ([]types.NamespacedName, error) {
+	if err := d.waitLoaded(ctx); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	seen := map[types.NamespacedName]bool{}
+	for channel := range d.stored {
+		seen[channel] = true
+	}
+	for channel := range d.workers {
+		seen[channel] = true
+	}
+	var known []types.NamespacedName
+	for channel := range seen {
+		known = append(known, channel)
+	}
+	return known, nil
+}
+
+func (d *Dispatcher) waitLoaded(ctx context.Context) error {
+	select {
+	case <-d.loaded:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errors.New("the dispatcher has not started"), context.Cause(ctx))
+	}
+}

@@ -1,0 +1,78 @@
+package dispatch
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	deliveries *prometheus.CounterVec
+	attempt    prometheus.Histogram
+	latency    prometheus.Histogram
+}
+
+func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
+	m := &metrics{
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tiktok_operator_deliveries_total",
+			Help: "Attempts to deliver an event to a sink, by outcome.",
+		}, []string{"outcome"}),
+		attempt: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "tiktok_operator_delivery_attempt_duration_seconds",
+			Help:    "Time that a sink took to answer an attempt, or to fail.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "tiktok_operator_delivery_latency_seconds",
+			Help:    "Time from an event being stored to a sink having taken it.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600, 21600, 86400},
+		}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	if err := errors.Join(r.Register(m.deliveries), r.Register(m.attempt), r.Register(m.latency), r.Register(newBacklog(d))); err != nil {
+		return nil, fmt.Errorf("registering the metrics of deliveries: %w", err)
+	}
+	return m, nil
+}
+
+// backlog collects the state of every sink when it is asked, so that no series outlives its sink.
+type backlog struct {
+	dispatcher      *Dispatcher
+	pending, oldest *prometheus.Desc
+}
+
+func newBacklog(d *Dispatcher) *backlog {
+	labels := []string{"namespace", "channel", "sink"}
+	return &backlog{
+		dispatcher: d,
+		pending: prometheus.NewDesc("tiktok_operator_sink_pending_events",
+			"Stored events that the sink has not taken yet.", labels, nil),
+		oldest: prometheus.NewDesc("tiktok_operator_sink_oldest_pending_seconds",
+			"Age of the oldest event that the sink has not taken yet; 0 if there is none.", labels, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
+	ch <- b.pending
+	ch <- b.oldest
+}
+
+// Collect implements prometheus.Collector.
+func (b *backlog) Collect(ch chan<- prometheus.Metric) {
+	now := b.dispatcher.opts.Clock.Now()
+	for _, w := range b.dispatcher.allWorkers() {
+		pending, since := w.backlog()
+		age := 0.0
+		if !since.IsZero() {
+			age = max(now.Sub(since).Seconds(), 0)
+		}
+		labels := []string{w.channel.Namespace, w.channel.Name, w.sink}
+		ch <- prometheus.MustNewConstMetric(b.pending, prometheus.GaugeValue, float64(pending), labels...)
+		ch <- prometheus.MustNewConstMetric(b.oldest, prometheus.GaugeValue, age, labels...)
+	}
+}

@@ -1,0 +1,220 @@
+package dispatch
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/sink"
+)
+
+const (
+	// An event that was told of but cannot be read yet is looked for again a few times; a reader of a cluster may lag behind.
+	staleRetry    = time.Second
+	staleAttempts = 10
+	// logRetry is the wait after the log could not be read.
+	logRetry = 2 * time.Second
+)
+
+// worker delivers to one sink. It has a goroutine only while there may be something to deliver.
+type worker struct {
+	d       *Dispatcher
+	channel types.NamespacedName
+	uid     string
+	sink    string
+
+	mu      sync.Mutex
+	config  *config
+	stopped bool
+	active  bool // a goroutine is at work
+	again   bool // something happened that it may not have seen
+	done    sync.WaitGroup
+	cancel  context.CancelFunc // of the goroutine's attempt
+
+	// hinted is the newest event that the log told of.
+	hinted uint64
+	stale  int
+	// retryAt is set while the worker waits after a failure.
+	retryAt time.Time
+	timer   clock.Timer
+	// pending counts events known to wait; the first of them is since then in the log.
+	pending uint64
+	since   time.Time
+
+	// Only the goroutine uses these.
+	position   eventlog.Position
+	saved      uint64
+	savedAt    time.Time
+	failures   int
+	target     sink.Target
+	targetOf   *config
+	resolvedAt time.Time
+}
+
+// config is what a worker delivers by; it does not change.
+type config struct {
+	channel *v1alpha1.TiktokChannel
+	sink    *v1alpha1.Sink
+}
+
+// configure sets what the worker delivers by. A change takes effect at once, in the midst of a back-off too.
+func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
+	next := &config{channel: ch.DeepCopy(), sink: s.DeepCopy()}
+	w.mu.Lock()
+	old := w.config
+	unchanged := old != nil && old.channel.Spec.Suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s)
+	if !unchanged {
+		w.config = next
+		w.retryAt = time.Time{}
+	}
+	w.mu.Unlock()
+	if !unchanged {
+		w.wake()
+	}
+}
+
+// hint says that an event of the channel was stored.
+func (w *worker) hint(sequence uint64) {
+	w.mu.Lock()
+	w.hinted, w.stale = max(w.hinted, sequence), 0
+	w.pending++
+	w.again = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+// wake sets the worker to work, unless it is at work, waits after a failure, is suspended or has stopped.
+func (w *worker) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped || w.config == nil {
+		return
+	}
+	w.again = true
+	if w.active || w.config.channel.Spec.Suspend || w.retryAt.After(w.d.opts.Clock.Now()) {
+		return
+	}
+	attempts, ok := w.d.begin()
+	if !ok {
+		return
+	}
+	w.clearTimer()
+	ctx, cancel := context.WithCancel(attempts)
+	w.active, w.cancel, w.retryAt = true, cancel, time.Time{}
+	w.done.Add(1)
+	go func() {
+		defer w.d.group.Done()
+		defer w.done.Done()
+		defer cancel()
+		w.work(ctx)
+	}()
+}
+
+// stop ends the worker for good, and waits until it has ended. An attempt under way is given up.
+func (w *worker) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.clearTimer()
+	if w.cancel != nil {
+		w.cancel()
+	}
+	w.mu.Unlock()
+	w.done.Wait()
+}
+
+func (w *worker) stopTimer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clearTimer()
+}
+
+func (w *worker) clearTimer() {
+	if w.timer != nil {
+		w.timer.Stop()
+		w.timer = nil
+	}
+}
+
+// step is what the worker does next.
+type step int
+
+const (
+	stepGoOn step = iota
+	stepWait      // after a failure
+	stepEnd       // nothing to do
+)
+
+// work delivers until there is nothing to do, or a failure asks for a wait.
+func (w *worker) work(ctx context.Context) {
+	for {
+		c, ok := w.begin()
+		if !ok {
+			return
+		}
+		next, wait := w.step(ctx, c)
+		w.save(ctx, next != stepGoOn || !w.mayGoOn())
+		if next != stepGoOn && w.end(next, wait, c) {
+			return
+		}
+	}
+}
+
+// begin takes the config for the next step; ok is false, and the worker inactive, if it must not go on.
+func (w *worker) begin() (c *config, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.again = false
+	if w.stopped || w.config.channel.Spec.Suspend || w.d.stopping() {
+		w.active = false
+		return nil, false
+	}
+	return w.config, true
+}
+
+// mayGoOn says whether begin will let the worker go on; if not, this is the time to store its position.
+func (w *worker) mayGoOn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stopped && !w.config.channel.Spec.Suspend && !w.d.stopping()
+}
+
+// end makes the worker inactive, unless something happened meanwhile that it has not seen.
+func (w *worker) end(next step, wait time.Duration, c *config) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.config != c || w.stopped || (next == stepEnd && w.again) {
+		return false
+	}
+	w.active = false
+	if next == stepWait {
+		until := w.d.opts.Clock.Now().Add(wait)
+		w.retryAt = until
+		w.timer = w.d.opts.Clock.AfterFunc(wait, func() {
+			w.mu.Lock()
+			if w.retryAt.Equal(until) {
+				w.retryAt = time.Time{}
+			}
+			w.mu.Unlock()
+			w.wake()
+		})
+	}
+	return true
+}
+
+// backlog is how many events wait, and since when the oldest does; zero if none is known to.
+func (w *worker) backlog() (pending uint64, since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pending, w.since
+}
+
+func (w *worker) logger() logr.Logger {
+	return w.d.opts.Logger.WithValues("namespace", w.channel.Namespace, "channel", w.channel.Name, "sink", w.sink)
+}

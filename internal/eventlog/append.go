@@ -1,0 +1,51 @@
+package eventlog
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Result of Append.
+type Result struct {
+	// Duplicate means that the event is in the log already; this copy was dropped.
+	Duplicate bool
+	// Sequence is its place in the log.
+	Sequence uint64
+}
+
+// Append stores an event, and returns once the server has acknowledged it. Any error means that the caller must not acknowledge the event
+// either: *FullError, *TooLargeError, *UnavailableError.
+func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
+	if err := r.validate(); err != nil {
+		return Result{}, err
+	}
+	if l.server != nil {
+		if err := l.server.room(); err != nil {
+			return Result{}, err
+		}
+	}
+	stream := eventsStream
+	if r.ChannelUID == "" {
+		stream = unroutedStream
+	}
+	m := r.message()
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream))
+	if err != nil {
+		if size, limit := int64(m.Size()), l.conn.MaxPayload(); tooLarge(err, size, limit) {
+			return Result{}, &TooLargeError{Size: size, Limit: limit}
+		}
+		return Result{}, classify("storing an event", err)
+	}
+	return Result{Duplicate: ack.Duplicate, Sequence: ack.Sequence}, nil
+}
+
+// bounded gives a context an end where it has none.
+func (l *Log) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, DefaultTimeout)
+}

@@ -1,0 +1,138 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Log is an open event log. It is safe for concurrent use.
+type Log struct {
+	opts    Options
+	server  *embedded // nil with an external server
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	streams map[string]jetstream.Stream
+	once    jetstream.KeyValue
+
+	// Reads have a connection of their own: the server answers them inline, and a read from the disk must not hold up an append.
+	readConn *nats.Conn
+	readJS   jetstream.JetStream
+
+	opened bool
+	close  sync.Once
+}
+
+// Open starts the embedded server, or connects to an external one, and brings the streams to the form that the options want. Errors:
+// *LockedError, *CorruptError, or what could not be done.
+func Open(ctx context.Context, opts Options) (_ *Log, err error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	l := &Log{opts: opts, streams: map[string]jetstream.Stream{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	if opts.DataDir != "" {
+		if l.server, err = startEmbedded(ctx, &opts); err != nil {
+			return nil, err
+		}
+	}
+	if l.conn, l.js, err = l.connect("append"); err != nil {
+		return nil, err
+	}
+	if l.readConn, l.readJS, err = l.connect("read"); err != nil {
+		return nil, err
+	}
+	if l.server != nil {
+		if err := l.server.checkIntegrity(ctx, l.conn); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.ensureStreams(ctx); err != nil {
+		return nil, err
+	}
+	if l.server != nil {
+		if err := errors.Join(l.server.writeManifest(ctx, l.conn), l.server.lossAccepted()); err != nil {
+			return nil, err
+		}
+	}
+	l.opened = true
+	return l, nil
+}
+
+func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
+	options := []nats.Option{
+		nats.Name("tiktok-operator " + purpose), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.Timeout(DefaultTimeout),
+	}
+	target := l.opts.URL
+	if l.server != nil {
+		options = append(options, nats.InProcessServer(l.server))
+	} else {
+		for _, u := range strings.Split(target, ",") {
+			// Checked here, since the client's own message would repeat the URL, password and all.
+			if _, err := url.Parse(strings.TrimSpace(u)); err != nil {
+				return nil, nil, errors.New("the URL of the NATS server cannot be parsed")
+			}
+		}
+		if l.opts.CredsFile != "" {
+			options = append(options, nats.UserCredentials(l.opts.CredsFile))
+		}
+	}
+	conn, err := nats.Connect(target, options...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connecting to the event log: %w", err)
+	}
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(DefaultTimeout))
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("connecting to the event log: %w", err)
+	}
+	return conn, js, nil
+}
+
+// Ready says whether the log can be written and read: for a readiness probe. A log that is full is ready: it still delivers, and recognises
+// what it has.
+func (l *Log) Ready(ctx context.Context) error {
+	if l.server != nil {
+		if err := l.server.healthy(); err != nil {
+			return err
+		}
+	}
+	for _, stream := range []string{eventsStream, unroutedStream, sinksStream, onceStream} {
+		if _, err := l.js.Stream(ctx, stream); err != nil {
+			return &UnavailableError{Doing: "looking at the stream " + stream, Err: err}
+		}
+	}
+	return nil
+}
+
+// Close disconnects, and stops the embedded server once everything is on the disk. What was acknowledged stays.
+func (l *Log) Close() (err error) {
+	l.close.Do(func() {
+		if l.server != nil && l.opened && l.server.healthy() == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
+			defer cancel()
+			err = l.server.writeManifest(ctx, l.conn)
+		}
+		for _, c := range []*nats.Conn{l.readConn, l.conn} {
+			if c != nil {
+				c.Close()
+			}
+		}
+		if l.server != nil {
+			err = errors.Join(err, l.server.stop())
+		}
+	})
+	return err
+}

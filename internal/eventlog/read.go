@@ -1,0 +1,135 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Position is how far a reader of a channel's events has come.
+type Position struct {
+	// Sequence of the last event that is done with; 0 before the first.
+	Sequence uint64
+	// From is where reading begins while Sequence is 0: at the first event that was stored at or after this time.
+	From time.Time
+}
+
+// getRequest is JetStream's direct get: the first message of a subject from a sequence or a time on.
+type getRequest struct {
+	Sequence  uint64     `json:"seq,omitempty"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+	NextFor   string     `json:"next_by_subj"`
+	Batch     int        `json:"batch,omitempty"`
+	MaxBytes  int        `json:"max_bytes,omitempty"`
+	NoHeaders bool       `json:"no_hdr,omitempty"`
+}
+
+func (p Position) request(filter string) getRequest {
+	r := getRequest{NextFor: filter, Sequence: p.Sequence + 1}
+	if p.Sequence == 0 && !p.From.IsZero() {
+		from := p.From.UTC()
+		r.Sequence, r.StartTime = 0, &from
+	}
+	return r
+}
+
+const (
+	statusHeader      = "Status"
+	statusNotFound    = "404"
+	statusEndOfBatch  = "204"
+	numPendingHeader  = "Nats-Num-Pending"
+	directGetSubject  = "$JS.API.DIRECT.GET."
+	descriptionHeader = "Description"
+)
+
+// Next reads the channel's first event after a position; nil if there is none yet.
+func (l *Log) Next(ctx context.Context, channelUID string, after Position) (*Stored, error) {
+	if !isToken(channelUID) {
+		return nil, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
+	}
+	return l.next(ctx, eventsStream, after.request(channelFilter(channelUID)))
+}
+
+func (l *Log) next(ctx context.Context, stream string, r getRequest) (*Stored, error) {
+	query, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a read of the event log: %w", err)
+	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	m, err := l.readConn.RequestWithContext(ctx, directGetSubject+stream, query)
+	if err != nil {
+		return nil, &UnavailableError{Doing: "reading an event", Err: err}
+	}
+	switch status := m.Header.Get(statusHeader); status {
+	case "":
+		return stored(m)
+	case statusNotFound:
+		return nil, nil
+	default:
+		return nil, &UnavailableError{Doing: "reading an event", Err: fmt.Errorf("status %s: %s", status, m.Header.Get(descriptionHeader))}
+	}
+}
+
+func stored(m *nats.Msg) (*Stored, error) {
+	sequence, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("reading an event: the server names no sequence: %w", err)
+	}
+	at, err := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return nil, fmt.Errorf("reading an event: the server names no time: %w", err)
+	}
+	return &Stored{Record: decodeRecord(m.Header, m.Data), Sequence: sequence, StoredAt: at}, nil
+}
+
+// Pending counts the channel's events after a position. It may take the server tens of milliseconds on a large log: it is for a backlog's
+// size when one is found, not for each event.
+func (l *Log) Pending(ctx context.Context, channelUID string, after Position) (uint64, error) {
+	if !isToken(channelUID) {
+		return 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
+	}
+	r := after.request(channelFilter(channelUID))
+	r.Batch, r.MaxBytes = 1, 1
+	query, err := json.Marshal(r)
+	if err != nil {
+		return 0, fmt.Errorf("encoding a read of the event log: %w", err)
+	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	inbox := l.readConn.NewRespInbox()
+	sub, err := l.readConn.SubscribeSync(inbox)
+	if err != nil {
+		return 0, &UnavailableError{Doing: "counting events", Err: err}
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := l.readConn.PublishRequest(directGetSubject+eventsStream, inbox, query); err != nil {
+		return 0, &UnavailableError{Doing: "counting events", Err: err}
+	}
+	// The answer is the first event, with how many follow it, and an end mark; or that there is none.
+	var count uint64
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return 0, &UnavailableError{Doing: "counting events", Err: err}
+		}
+		switch m.Header.Get(statusHeader) {
+		case "":
+			following, err := strconv.ParseUint(m.Header.Get(numPendingHeader), 10, 64)
+			if err != nil {
+				return 0, errors.New("counting events: the server gives no number")
+			}
+			count = following + 1
+		case statusNotFound, statusEndOfBatch:
+			return count, nil
+		default:
+			return 0, &UnavailableError{Doing: "counting events", Err: errors.New(m.Header.Get(descriptionHeader))}
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Record is one event as TikTok sent it.
+type Record struct {
+	// ID identifies the event within its app and business: the same event has the same id each time it arrives. Required.
+	ID string
+	// App is the TiktokApp that it arrived for. Required.
+	App string
+	// BusinessID is the business that it is about; "" if the event names none.
+	BusinessID string
+	// ChannelUID is the channel that holds the business; "" stores the event as unrouted.
+	ChannelUID string
+	// Conversation is the conversation whose order the event belongs to; "" if it has none.
+	Conversation string
+	// Event is TikTok's name of the event.
+	Event string
+	// ReceivedAt is when it arrived.
+	ReceivedAt time.Time
+	// Body is TikTok's request body, byte for byte.
+	Body []byte
+}
+
+// Stored is an event in the log.
+type Stored struct {
+	Record
+	// Sequence is its place in the log; it grows.
+	Sequence uint64
+	// StoredAt is when it was stored.
+	StoredAt time.Time
+}
+
+const (
+	headerPrefix     = "Tiktok-Operator-"
+	idHeader         = headerPrefix + "Id"
+	appHeader        = headerPrefix + "App"
+	businessHeader   = headerPrefix + "Business"
+	channelHeader    = headerPrefix + "Channel"
+	conversationName = headerPrefix + "Conversation"
+	eventHeader      = headerPrefix + "Event"
+	receivedHeader   = headerPrefix + "Received"
+)
+
+func (r *Record) validate() error {
+	switch {
+	case r.ID == "":
+		return errors.New("an event without an id cannot be stored")
+	case r.App == "":
+		return errors.New("an event without an app cannot be stored")
+	case r.ChannelUID != "" && !isToken(r.ChannelUID):
+		return fmt.Errorf("the channel UID %q of an event is not one of Kubernetes'", r.ChannelUID)
+	}
+	return nil
+}
+
+// message encodes the record. What comes from outside is percent-encoded: a header cannot be broken out of.
+func (r *Record) message() *nats.Msg {
+	m := &nats.Msg{Data: r.Body, Header: nats.Header{}}
+	if r.ChannelUID == "" {
+		m.Subject = unroutedSubject(r.App, r.BusinessID)
+		m.Header.Set(jetstream.MsgIDHeader, digest("unrouted", r.App, r.BusinessID, r.ID))
+	} else {
+		m.Subject = eventSubject(r.ChannelUID, r.Conversation)
+		m.Header.Set(jetstream.MsgIDHeader, digest("channel", r.ChannelUID, r.ID))
+	}
+	for name, value := range map[string]string{
+		idHeader: r.ID, appHeader: r.App, businessHeader: r.BusinessID, channelHeader: r.ChannelUID, conversationName: r.Conversation,
+		eventHeader: r.Event,
+	} {
+		if value != "" {
+			m.Header.Set(name, url.QueryEscape(value))
+		}
+	}
+	if !r.ReceivedAt.IsZero() {
+		m.Header.Set(receivedHeader, r.ReceivedAt.UTC().Format(time.RFC3339Nano))
+	}
+	return m
+}
+
+// decodeRecord reads what message wrote. A header that cannot be read is left empty: the body is what counts.
+func decodeRecord(h nats.Header, body []byte) Record {
+	field := func(name string) string {
+		v, err := url.QueryUnescape(h.Get(name))
+		if err != nil {
+			return ""
+		}
+		return v
+	}
+	received, _ := time.Parse(time.RFC3339Nano, h.Get(receivedHeader))
+	return Record{
+		ID: field(idHeader), App: field(appHeader), BusinessID: field(businessHeader), ChannelUID: field(channelHeader),
+		Conversation: field(conversationName), Event: field(eventHeader), ReceivedAt: received, Body: body,
+	}
+}

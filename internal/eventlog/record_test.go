@@ -1,0 +1,54 @@
+package eventlog
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+func FuzzRecordRoundTrip(f *testing.F) {
+	f.Add("evt_1", "app", "-biz", "a+b/c=", "im_receive_msg", []byte(`{}`))
+	f.Add("\r\nNats-Msg-Id: x", "a.b", "> * .", "\x00", "%0d%0a", []byte("\xff"))
+	f.Add("é", "", "", "", "", []byte(nil))
+	f.Fuzz(func(t *testing.T, id, app, business, conversation, event string, body []byte) {
+		r := Record{
+			ID: id, App: app, BusinessID: business, ChannelUID: "uid-1", Conversation: conversation, Event: event,
+			ReceivedAt: time.Unix(1, 5).UTC(), Body: body,
+		}
+		m := r.message()
+		got := decodeRecord(m.Header, m.Data)
+		if got.ID != id || got.App != app || got.BusinessID != business || got.Conversation != conversation || got.Event != event ||
+			!got.ReceivedAt.Equal(r.ReceivedAt) || !bytes.Equal(got.Body, body) {
+			t.Fatalf("got %+v, want %+v", got, r)
+		}
+		// Nothing foreign takes part in the structure of a header or a subject.
+		for name, values := range m.Header {
+			for _, v := range values {
+				if strings.ContainsAny(v, "\r\n") {
+					t.Fatalf("%s holds a line break", name)
+				}
+			}
+		}
+		r.ChannelUID = ""
+		for _, subject := range []string{m.Subject, r.message().Subject} {
+			if strings.Count(subject, ".") != 3 || strings.ContainsAny(subject, "*> \r\n\t\x00") {
+				t.Fatalf("the subject is %q", subject)
+			}
+		}
+		if id, other := m.Header.Get(nats.MsgIdHdr), r.message().Header.Get(nats.MsgIdHdr); len(id) != 22 || id == other {
+			t.Fatalf("message ids %q and %q", id, other)
+		}
+	})
+}
+
+func TestDigestsDoNotCollideByConcatenation(t *testing.T) {
+	if digest("ab", "c") == digest("a", "bc") || digest("a") == digest("a", "") {
+		t.Fatal("two lists have one digest")
+	}
+	if named("a.b") == named("a-b") || isToken(named("a.b")) || named("app-1") != "app-1" {
+		t.Fatal("a hashed name can be mistaken for a name")
+	}
+}

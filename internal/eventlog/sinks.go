@@ -1,0 +1,152 @@
+package eventlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// SinkState is how far a sink of a channel has come. ChannelUID and Sink identify it.
+type SinkState struct {
+	// Namespace and Name of the channel.
+	Namespace, Name string
+	ChannelUID      string
+	// Sink is the sink's name within the channel.
+	Sink     string
+	Position Position
+}
+
+type sinkWire struct {
+	Namespace  string     `json:"namespace"`
+	Name       string     `json:"name"`
+	ChannelUID string     `json:"channelUID"`
+	Sink       string     `json:"sink"`
+	Sequence   uint64     `json:"sequence,omitempty"`
+	From       *time.Time `json:"from,omitempty"`
+}
+
+// SaveSink stores a sink's state in place of the earlier one.
+func (l *Log) SaveSink(ctx context.Context, s SinkState) error {
+	if !isToken(s.ChannelUID) || s.Sink == "" {
+		return fmt.Errorf("a sink's position needs a channel's UID and the sink's name, not %q and %q", s.ChannelUID, s.Sink)
+	}
+	wire := sinkWire{Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence}
+	if !s.Position.From.IsZero() {
+		from := s.Position.From.UTC()
+		wire.From = &from
+	}
+	value, err := json.Marshal(wire)
+	if err != nil {
+		return fmt.Errorf("encoding a sink's position: %w", err)
+	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	if _, err := l.js.Publish(ctx, sinkSubject(s.ChannelUID, s.Sink), value, jetstream.WithExpectStream(sinksStream)); err != nil {
+		return classify("storing a sink's position", err)
+	}
+	return nil
+}
+
+// DeleteSink forgets a sink. Its channel's events stay.
+func (l *Log) DeleteSink(ctx context.Context, channelUID, sink string) error {
+	if !isToken(channelUID) || sink == "" {
+		return fmt.Errorf("a sink's position needs a channel's UID and the sink's name, not %q and %q", channelUID, sink)
+	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	if err := l.streams[sinksStream].Purge(ctx, jetstream.WithPurgeSubject(sinkSubject(channelUID, sink))); err != nil {
+		return classify("deleting a sink's position", err)
+	}
+	return nil
+}
+
+// Sinks lists the state of all sinks. A position beyond the log's end, which a power cut can leave where Fsync is an interval, is moved back
+// to the end, so that no new event is taken for a delivered one.
+func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
+	events, err := l.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+	}
+	end := events.CachedInfo().State.LastSeq
+	stream, err := l.js.Stream(ctx, sinksStream)
+	if err != nil {
+		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+	}
+	if stream.CachedInfo().State.Msgs == 0 {
+		return nil, nil
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	if err != nil {
+		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+	}
+	defer messages.Stop()
+	var states []SinkState
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+		}
+		state, err := decodeSink(m.Data())
+		if err != nil {
+			return nil, err
+		}
+		if state.Position.Sequence > end {
+			l.opts.Log.Info("a sink's position was beyond the end of the event log, which has lost its newest events; it is moved back",
+				"channel", state.Namespace+"/"+state.Name, "sink", state.Sink)
+			state.Position.Sequence = end
+			if end == 0 {
+				state.Position.From = time.Time{}
+			}
+			if err := l.SaveSink(ctx, state); err != nil {
+				return nil, err
+			}
+		}
+		states = append(states, state)
+		meta, err := m.Metadata()
+		if err != nil {
+			return nil, fmt.Errorf("listing sinks: %w", err)
+		}
+		if meta.NumPending == 0 {
+			return dedupe(states), nil
+		}
+	}
+}
+
+// dedupe keeps the newest state of each sink: one that was saved while the list was read appears twice.
+func dedupe(states []SinkState) []SinkState {
+	type key struct{ uid, sink string }
+	at := map[key]int{}
+	var kept []SinkState
+	for _, s := range states {
+		k := key{s.ChannelUID, s.Sink}
+		if i, ok := at[k]; ok {
+			kept[i] = s
+			continue
+		}
+		at[k] = len(kept)
+		kept = append(kept, s)
+	}
+	return kept
+}
+
+func decodeSink(value []byte) (SinkState, error) {
+	var wire sinkWire
+	if err := json.Unmarshal(value, &wire); err != nil || wire.ChannelUID == "" || wire.Sink == "" {
+		return SinkState{}, errors.New("a sink's stored position cannot be decoded")
+	}
+	s := SinkState{
+		Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink, Position: Position{Sequence: wire.Sequence},
+	}
+	if wire.From != nil {
+		s.Position.From = *wire.From
+	}
+	return s, nil
+}

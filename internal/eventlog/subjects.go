@@ -1,0 +1,80 @@
+package eventlog
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// Names of streams; part of the format on disk.
+const (
+	eventsStream   = "TIKTOK_EVENTS"
+	unroutedStream = "TIKTOK_UNROUTED"
+	sinksStream    = "TIKTOK_SINKS"
+	onceBucket     = "tiktok-once"
+	onceStream     = "KV_" + onceBucket
+
+	eventsPrefix   = "tiktok.events."
+	unroutedPrefix = "tiktok.unrouted."
+	sinksPrefix    = "tiktok.sinks."
+
+	noToken      = "_"
+	maxNameToken = 64
+)
+
+// digest is 128 bits of a SHA-256 over the parts, as a subject token. Parts are separated by their lengths, so no two lists collide.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}
+
+// foreign is the token of a text that comes from outside.
+func foreign(s string) string {
+	if s == "" {
+		return noToken
+	}
+	return digest(s)
+}
+
+// named is the token of one of Kubernetes' names: itself where it is safe as a token, else a hash that no name equals.
+func named(s string) string {
+	if isToken(s) {
+		return s
+	}
+	return "=" + digest(s)
+}
+
+func isToken(s string) bool {
+	if s == "" || len(s) > maxNameToken {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	})
+}
+
+func eventSubject(channelUID, conversation string) string {
+	return eventsPrefix + channelUID + "." + foreign(conversation)
+}
+
+func channelFilter(channelUID string) string { return eventsPrefix + channelUID + ".*" }
+
+func unroutedSubject(app, business string) string {
+	return unroutedPrefix + named(app) + "." + foreign(business)
+}
+
+func sinkSubject(channelUID, sink string) string { return sinksPrefix + channelUID + "." + named(sink) }
+
+// channelOf is the channel of an event's subject.
+func channelOf(subject string) (string, bool) {
+	rest, ok := strings.CutPrefix(subject, eventsPrefix)
+	if !ok {
+		return "", false
+	}
+	uid, _, ok := strings.Cut(rest, ".")
+	return uid, ok
+}

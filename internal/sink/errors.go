@@ -1,0 +1,35 @@
+package sink
+
+import "fmt"
+
+// ServiceNotFoundError says that a sink's Service, or its port, is not there or cannot be used. Its text is a sentence for a condition.
+type ServiceNotFoundError struct{ Sink, Namespace, Name, Problem string }
+
+// Error implements error.
+func (e *ServiceNotFoundError) Error() string {
+	return fmt.Sprintf("Sink %q: the Service %s/%s %s.", e.Sink, e.Namespace, e.Name, e.Problem)
+}
+
+// SecretNotFoundError says that a sink's Secret, or its key, is not there or cannot be used. Its text is a sentence for a condition and holds
+// nothing of the Secret's content.
+type SecretNotFoundError struct{ Sink, Namespace, Name, Key, Problem string }
+
+// Error implements error.
+func (e *SecretNotFoundError) Error() string {
+	return fmt.Sprintf("Sink %q: the key %q of Secret %s/%s %s.", e.Sink, e.Key, e.Namespace, e.Name, e.Problem)
+}
+
+// InvalidError says that a sink's spec cannot be used. The schema admits hardly any such. Its text is a sentence for a condition.
+type InvalidError struct{ Sink, Problem string }
+
+// Error implements error.
+func (e *InvalidError) Error() string { return fmt.Sprintf("Sink %q: %s.", e.Sink, e.Problem) }
+
+// AddressError says that a sink's URI leads to an address that may not be dialled. Its text is a sentence for a condition.
+type AddressError struct{ Address, Kind string }
+
+// Error implements error.
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("the address %s is %s: sinks with a uri must be public (use ref for a Service of the cluster, or run the operator with "+
+		"--allow-private-sinks)", e.Address, e.Kind)
+}

@@ -1,0 +1,317 @@
+package tiktok_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+)
+
+const html = "<html><body><h1>Bad gateway</h1></body></html>"
+
+// TestFailedAnswers: what each failure that has an answer looks like to the caller, whichever call it was.
+func TestFailedAnswers(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	tests := map[string]struct {
+		handler    http.HandlerFunc
+		class      tiktok.Class
+		code       int
+		observed   string
+		retryAfter time.Duration
+		message    string
+	}{
+		"a refused token": {
+			handler: answerJSON(`{"code":40105,"message":"Access token is incorrect or has been revoked","request_id":"req-1","data":{}}`),
+			class:   tiktok.ClassTokenRefused, code: 40105, observed: "40105", message: "Access token is incorrect or has been revoked",
+		},
+		"throttled": {
+			handler: answerJSON(`{"code":40100,"message":"Too many requests"}`),
+			class:   tiktok.ClassRateLimited, code: 40100, observed: "40100", retryAfter: 5 * time.Minute, message: "Too many requests",
+		},
+		"throttled, with seconds": {
+			handler: header("Retry-After", "7", answerJSON(`{"code":40100}`)),
+			class:   tiktok.ClassRateLimited, code: 40100, observed: "40100", retryAfter: 7 * time.Second,
+		},
+		"throttled, with a date": {
+			handler: header("Retry-After", now.Add(90*time.Second).Format(http.TimeFormat), answer(429, "text/html", html)),
+			class:   tiktok.ClassRateLimited, observed: "http_429", retryAfter: 90 * time.Second, message: "not TikTok's",
+		},
+		"throttled, with a date that is past": {
+			handler: header("Retry-After", now.Add(-time.Hour).Format(http.TimeFormat), answerJSON(`{"code":40100}`)),
+			class:   tiktok.ClassRateLimited, code: 40100, observed: "40100", retryAfter: 5 * time.Minute,
+		},
+		"throttled, for ever": {
+			handler: header("Retry-After", "99999999999", answerJSON(`{"code":40100}`)),
+			class:   tiktok.ClassRateLimited, code: 40100, observed: "40100", retryAfter: 24 * time.Hour,
+		},
+		"throttled, with nonsense": {
+			handler: header("Retry-After", "soon", answerJSON(`{"code":40100}`)),
+			class:   tiktok.ClassRateLimited, code: 40100, observed: "40100", retryAfter: 5 * time.Minute,
+		},
+		"a pause that nobody asked for": {
+			handler: header("Retry-After", "7", answerJSON(`{"code":40002}`)),
+			class:   tiktok.ClassPermanent, code: 40002, observed: "40002",
+		},
+		"a code as a string":   {handler: answerJSON(`{"code":"40101","message":"no"}`), class: tiktok.ClassAppCredentials, code: 40101, observed: "40101"},
+		"a code as a float":    {handler: answerJSON(`{"code":4.0110e4}`), class: tiktok.ClassCodeRefused, code: 40110, observed: "40110"},
+		"an unknown code":      {handler: answerJSON(`{"code":47123,"message":"new"}`), class: tiktok.ClassPermanent, code: 47123, observed: "47123", message: "new"},
+		"odd words":            {handler: answerJSON(`{"code":51065,"message":["x"],"request_id":12345678901234567890}`), class: tiktok.ClassTransient, code: 51065, observed: "51065"},
+		"a code with HTTP 502": {handler: answer(502, "application/json", `{"code":40105}`), class: tiktok.ClassTokenRefused, code: 40105, observed: "40105"},
+
+		"success with HTTP 401":   {handler: answer(401, "application/json", `{"code":0}`), class: tiktok.ClassTokenRefused, observed: "http_401"},
+		"success with HTTP 500":   {handler: answer(500, "application/json", `{"code":0}`), class: tiktok.ClassTransient, observed: "http_500"},
+		"HTTP 401 of TikTok":      {handler: answer(401, "text/plain", "no"), class: tiktok.ClassTokenRefused, observed: "http_401"},
+		"HTTP 403 of TikTok":      {handler: answer(403, "text/plain", ""), class: tiktok.ClassScopeMissing, observed: "http_403", message: "empty"},
+		"HTTP 401 of a proxy":     {handler: proxy(401, html), class: tiktok.ClassMalformed, observed: "malformed", message: "text/html"},
+		"HTTP 403 of a proxy":     {handler: proxy(403, html), class: tiktok.ClassMalformed, observed: "malformed"},
+		"HTTP 404 of a proxy":     {handler: proxy(404, ""), class: tiktok.ClassMalformed, observed: "malformed", message: "empty"},
+		"HTTP 502 with HTML":      {handler: proxy(502, html), class: tiktok.ClassTransient, observed: "http_502", message: "text/html"},
+		"HTTP 503 with nothing":   {handler: proxy(503, ""), class: tiktok.ClassTransient, observed: "http_503"},
+		"HTTP 429 of a proxy":     {handler: proxy(429, html), class: tiktok.ClassRateLimited, observed: "http_429", retryAfter: 5 * time.Minute},
+		"HTML with HTTP 200":      {handler: proxy(200, html), class: tiktok.ClassMalformed, observed: "malformed", message: "text/html"},
+		"nothing":                 {handler: proxy(200, ""), class: tiktok.ClassMalformed, observed: "malformed", message: "empty"},
+		"spaces":                  {handler: proxy(200, " \n "), class: tiktok.ClassMalformed, observed: "malformed", message: "empty"},
+		"no content":              {handler: proxy(204, ""), class: tiktok.ClassMalformed, observed: "malformed"},
+		"half the JSON":           {handler: answerJSON(`{"code":0,"message":"OK","data":{"access_tok`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"more after the JSON":     {handler: answerJSON(`{"code":0,"data":{}}{"code":0}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"JSON without a code":     {handler: answerJSON(`{"status":"ok"}`), class: tiktok.ClassMalformed, observed: "malformed", message: "without a code"},
+		"a code of null":          {handler: answerJSON(`{"code":null}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"a code that is empty":    {handler: answerJSON(`{"code":""}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"a code that is a word":   {handler: answerJSON(`{"code":"OK"}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"a code that is a truth":  {handler: answerJSON(`{"code":false}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"a code below one":        {handler: answerJSON(`{"code":0.4}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"a code beyond all codes": {handler: answerJSON(`{"code":18446744073709551616}`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"null":                    {handler: answerJSON(`null`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"a list":                  {handler: answerJSON(`[{"code":0}]`), class: tiktok.ClassMalformed, observed: "malformed"},
+		"more than 1 MiB":         {handler: answerJSON(`{"code":0,"data":{},"x":"` + strings.Repeat("x", 1<<20) + `"}`), class: tiktok.ClassMalformed, observed: "malformed", message: "longer"},
+		"less than announced": {
+			handler: header("Content-Length", "400", answerJSON(`{"code":0,"message":"OK","data":{}}`)),
+			class:   tiktok.ClassMalformed, observed: "malformed", message: "broke off",
+		},
+		"less than announced, with HTTP 503": {
+			handler: header("Content-Length", "400", answer(503, "application/json", `{"code":0`)),
+			class:   tiktok.ClassTransient, observed: "http_503", message: "broke off",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, tt.handler)
+			var observed []tiktok.Observation
+			client := newClient(t, server.URL, func(c *tiktok.Config) {
+				c.Clock = clocktesting.NewFakePassiveClock(now)
+				c.Observe = func(o tiktok.Observation) { observed = append(observed, o) }
+			})
+			for endpoint, call := range calls {
+				observed = nil
+				err := call(soon(t), client)
+				e := asError(t, err)
+				if e.Class != tt.class || e.Code != tt.code || e.RetryAfter != tt.retryAfter || e.NotSent || e.Endpoint != endpoint {
+					t.Errorf("%s: %+v, want class %s, code %d, pause %s", endpoint, e, tt.class, tt.code, tt.retryAfter)
+				}
+				if !strings.Contains(e.Message, tt.message) || !strings.Contains(err.Error(), tt.message) || !strings.Contains(err.Error(), endpoint) {
+					t.Errorf("%s: %q, want it to name the endpoint and %q", endpoint, err, tt.message)
+				}
+				if len(observed) != 1 || observed[0].Code != tt.observed || observed[0].Endpoint != endpoint {
+					t.Errorf("%s: observed %+v, want %s", endpoint, observed, tt.observed)
+				}
+			}
+		})
+	}
+}
+
+// header adds a header to an answer.
+func header(name, value string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(name, value)
+		next(w, r)
+	}
+}
+
+// proxy is an answer of somebody in between: HTML, and none of TikTok's headers.
+func proxy(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// closedAddress is one where nobody listens.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestNotSent: a request that provably did not leave may be made again, so it must be told from one that may have been processed.
+func TestNotSent(t *testing.T) {
+	plain := serve(t, answerJSON(`{"code":0}`))
+	selfSigned := httptest.NewTLSServer(answerJSON(`{"code":0}`))
+	t.Cleanup(selfSigned.Close)
+	selfSigned.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains of the handshakes
+	unresolved := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "tiktok.invalid", IsNotFound: true}}
+	}}}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	tests := map[string]struct {
+		endpoint string
+		client   *http.Client
+		ctx      context.Context
+		cause    error
+	}{
+		"connection refused":    {"http://" + closedAddress(t), nil, soon(t), nil},
+		"TLS to a plain server": {strings.Replace(plain.URL, "http:", "https:", 1), nil, soon(t), nil},
+		"a foreign certificate": {selfSigned.URL, nil, soon(t), nil},
+		"no such host":          {"http://tiktok.invalid/", unresolved, soon(t), nil},
+		"a context that ended":  {plain.URL, nil, cancelled, context.Canceled},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var observed []string
+			client := newClient(t, tt.endpoint, func(c *tiktok.Config) {
+				c.HTTPClient = tt.client
+				c.Observe = func(o tiktok.Observation) { observed = append(observed, o.Code) }
+			})
+			for endpoint, call := range calls {
+				observed = nil
+				err := call(tt.ctx, client)
+				e := asError(t, err)
+				if !e.NotSent || e.Class != tiktok.ClassTransient || e.HTTPStatus != 0 || !strings.Contains(err.Error(), "not sent") {
+					t.Errorf("%s: %+v, want it transient and not sent", endpoint, e)
+				}
+				if strings.Contains(err.Error(), "://") || strings.Contains(err.Error(), "?") {
+					t.Errorf("%s: %v quotes the URL", endpoint, err)
+				}
+				if tt.cause != nil && !errors.Is(err, tt.cause) {
+					t.Errorf("%s: %v is no %v", endpoint, err, tt.cause)
+				}
+				if len(observed) != 1 || observed[0] != "network" {
+					t.Errorf("%s: observed %q", endpoint, observed)
+				}
+			}
+		})
+	}
+	if n := len(plain.taken()); n != 0 {
+		t.Errorf("%d requests arrived", n)
+	}
+}
+
+// TestSent: the request arrived, and what became of it is not known.
+func TestSent(t *testing.T) {
+	done := make(chan struct{})
+	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-done:
+		}
+	})
+	t.Cleanup(func() { close(done) }) // before the server's own clean-up, which waits
+	cut := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	half := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "500")
+		_, _ = io.WriteString(w, `{"code":0,"data":{"access_token":"`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	stuck := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"code":0,"data":{"access_token":"`)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-done:
+		}
+	})
+	tests := map[string]struct {
+		server  *fakeTikTok
+		timeout time.Duration // of the context
+		client  time.Duration // of the HTTP client
+		class   tiktok.Class
+		cause   error
+	}{
+		"the context's time is up":             {silent, 50 * time.Millisecond, 0, tiktok.ClassTransient, context.DeadlineExceeded},
+		"the client's time is up":              {silent, time.Minute, 50 * time.Millisecond, tiktok.ClassTransient, context.DeadlineExceeded},
+		"the connection is cut":                {cut, time.Minute, 0, tiktok.ClassTransient, nil},
+		"the connection is cut in the answer":  {half, time.Minute, 0, tiktok.ClassMalformed, nil},
+		"the context's time is up while it is": {stuck, 50 * time.Millisecond, 0, tiktok.ClassMalformed, context.DeadlineExceeded},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			client := newClient(t, tt.server.URL, func(c *tiktok.Config) { c.HTTPClient = &http.Client{Timeout: tt.client} })
+			before := len(tt.server.taken())
+			posts := []string{"tt_user/oauth2/refresh_token/", "tt_user/oauth2/token/"} // an answer without data would be enough for others
+			for _, endpoint := range posts {
+				ctx, cancel := context.WithTimeout(t.Context(), tt.timeout)
+				err := calls[endpoint](ctx, client)
+				cancel()
+				e := asError(t, err)
+				if e.NotSent || e.Class != tt.class {
+					t.Errorf("%s: %+v, want it sent, of class %s", endpoint, e, tt.class)
+				}
+				if tt.cause != nil && !errors.Is(err, tt.cause) {
+					t.Errorf("%s: %v is no %v", endpoint, err, tt.cause)
+				}
+			}
+			if n := len(tt.server.taken()) - before; n != len(posts) {
+				t.Errorf("%d requests arrived for %d calls: a POST must never be repeated by itself", n, len(posts))
+			}
+		})
+	}
+}
+
+// TestReusedConnection: a POST on a connection that the server has closed meanwhile is either answered or said to be in doubt, never lost in
+// silence or made twice.
+func TestReusedConnection(t *testing.T) {
+	server := serve(t, answerJSON(`{"code":0,"data":{"access_token":"a","refresh_token":"r"}}`))
+	client := newClient(t, server.URL)
+	for range 20 {
+		before := len(server.taken())
+		_, err := client.RefreshToken(soon(t), refresh)
+		arrived := len(server.taken()) - before
+		if err == nil && arrived != 1 {
+			t.Fatalf("answered, and %d requests arrived", arrived)
+		}
+		if err != nil && (arrived > 1 || (asError(t, err).NotSent && arrived != 0)) {
+			t.Fatalf("%v, and %d requests arrived", err, arrived)
+		}
+		server.CloseClientConnections()
+	}
+}
+
+func TestPermits(t *testing.T) {
+	server := serve(t, answerJSON(`{"code":0,"data":{"access_token":"a","refresh_token":"r"}}`))
+	clock := clocktesting.NewFakeClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+	limiter := tiktok.NewLimiter(4, clock) // a burst of 2
+	client := newClient(t, server.URL, func(c *tiktok.Config) { c.Limiter = limiter })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	for i := range 2 {
+		if _, err := client.RefreshToken(ctx, refresh); err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+	}
+	_, err := client.RefreshToken(ctx, refresh)
+	if e := asError(t, err); !e.NotSent || e.Class != tiktok.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without a permit: %+v", e)
+	}
+	if _, err := client.Granted().RefreshToken(soon(t), refresh); err != nil {
+		t.Errorf("with a permit of its own: %v", err)
+	}
+	if n := len(server.taken()); n != 3 {
+		t.Errorf("%d requests arrived, want 3", n)
+	}
+}
