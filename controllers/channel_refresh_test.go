@@ -140,7 +140,7 @@ func TestTransientFailuresBackOff(t *testing.T) {
 	for name, fault := range map[string]simulator.Fault{
 		"HTTP 502":      {Status: 502},
 		"TikTok 51065":  {Code: 51065},
-		"a proxy's 500": {Status: 500},
+		"a proxy's 403": {Status: 403},
 		"html":          {Garbage: "html"},
 		"not TikTok's":  {Garbage: "json"},
 	} {

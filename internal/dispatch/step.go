@@ -21,6 +21,9 @@ func (w *worker) step(ctx context.Context, c *config) (step, time.Duration) {
 	if event == nil {
 		return w.atEnd()
 	}
+	if !w.current(c) {
+		return stepGoOn, 0 // suspended or changed meanwhile: an event that came later must not go by the old settings
+	}
 	w.inHand(ctx, event)
 	normalized, err := cloudevent.Normalize(cloudevent.Input{
 		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Body: event.Body, ReceivedAt: event.ReceivedAt,

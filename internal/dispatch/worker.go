@@ -178,6 +178,13 @@ func (w *worker) begin() (c *config, ok bool) {
 	return w.config, true
 }
 
+// current says whether the config is still the one to deliver by.
+func (w *worker) current(c *config) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.config == c && !w.stopped
+}
+
 // mayGoOn says whether begin will let the worker go on; if not, this is the time to store its position.
 func (w *worker) mayGoOn() bool {
 	w.mu.Lock()

@@ -34,7 +34,7 @@ type streamSummary struct {
 	Missing uint64 `json:"missing,omitempty"`
 }
 
-// removeIndexes makes the server read, and check the checksum of, every stored message when it starts: about a second a gigabyte. With its
+// removeIndexes makes the server read, and check the checksum of, every stored message when it starts: a few seconds a gigabyte. With its
 // index it would trust the blocks unseen, and run wild when it met a damaged message later.
 func (e *embedded) removeIndexes() error {
 	files, err := filepath.Glob(filepath.Join(e.dir, storeName, "jetstream", "*", "streams", "*", "msgs", indexName))

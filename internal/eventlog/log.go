@@ -47,6 +47,8 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 			return nil, err
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
 	if l.conn, l.js, err = l.connect("append"); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,9 @@ import (
 
 const uid = "6f1c0f0e-6f1a-4a53-9a52-0a6f3f6a0c11"
 
+// relaxed is for tests whose subject is not what a power cut leaves.
+const relaxed = eventlog.Fsync(time.Minute)
+
 func open(t *testing.T, opts eventlog.Options) *eventlog.Log {
 	t.Helper()
 	l, err := eventlog.Open(t.Context(), opts)
@@ -76,7 +79,7 @@ func ids(events []eventlog.Stored) []string {
 }
 
 func TestAppendKeepsEverythingAndOrder(t *testing.T) {
-	l := open(t, eventlog.Options{DataDir: t.TempDir()})
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
 	var want []string
 	for i := range 20 {
 		r := record(fmt.Sprint("id-", i))
@@ -139,7 +142,7 @@ func TestDuplicatesAreRecognisedAcrossRestarts(t *testing.T) {
 }
 
 func TestFullLogRefusesAndRecovers(t *testing.T) {
-	opts := eventlog.Options{DataDir: t.TempDir(), MaxBytes: 64 << 10}
+	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed, MaxBytes: 64 << 10}
 	l := open(t, opts)
 	var full *eventlog.FullError
 	stored := 0
@@ -183,7 +186,7 @@ func TestDiskReserveRefuses(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	l := open(t, eventlog.Options{DataDir: t.TempDir()})
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
 	r := record("big")
 	r.Body = make([]byte, 3<<20)
 	var large *eventlog.TooLargeError
@@ -195,7 +198,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestClosedLogIsUnavailable(t *testing.T) {
-	l := open(t, eventlog.Options{DataDir: t.TempDir()})
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
 	if err := l.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +216,7 @@ func TestClosedLogIsUnavailable(t *testing.T) {
 
 func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	open(t, eventlog.Options{DataDir: dir})
+	open(t, eventlog.Options{DataDir: dir, Fsync: relaxed})
 	_, err := eventlog.Open(t.Context(), eventlog.Options{DataDir: dir})
 	var locked *eventlog.LockedError
 	if !errors.As(err, &locked) || !strings.Contains(err.Error(), dir) {
@@ -223,7 +226,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 
 func TestFilesArePrivate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	l := open(t, eventlog.Options{DataDir: dir})
+	l := open(t, eventlog.Options{DataDir: dir, Fsync: relaxed})
 	appendRecord(t, l, record("a"))
 	for _, name := range []string{".", "jetstream", "lock", "manifest.json"} {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -267,7 +270,7 @@ func TestOptions(t *testing.T) {
 }
 
 func TestUseOnce(t *testing.T) {
-	opts := eventlog.Options{DataDir: t.TempDir()}
+	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed}
 	l := open(t, opts)
 	until := time.Now().Add(10 * time.Minute)
 	results := make(chan bool, 8)
@@ -305,7 +308,7 @@ func TestUseOnce(t *testing.T) {
 }
 
 func TestUnroutedEventsAreRoutedOnceInOrder(t *testing.T) {
-	opts := eventlog.Options{DataDir: t.TempDir()}
+	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed}
 	l := open(t, opts)
 	for _, id := range []string{"1", "2", "3"} {
 		r := record(id)
@@ -356,7 +359,7 @@ func TestExpiredEventsAreNotDamage(t *testing.T) {
 }
 
 func TestSinkPositionsSurviveRestarts(t *testing.T) {
-	opts := eventlog.Options{DataDir: t.TempDir()}
+	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed}
 	l := open(t, opts)
 	if states, err := l.Sinks(t.Context()); err != nil || len(states) != 0 {
 		t.Fatalf("got %v, %v", states, err)
@@ -398,7 +401,7 @@ func TestSinkPositionsSurviveRestarts(t *testing.T) {
 }
 
 func TestWatchTellsEveryNewEvent(t *testing.T) {
-	l := open(t, eventlog.Options{DataDir: t.TempDir()})
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
 	appendRecord(t, l, record("before"))
 	ctx, cancel := context.WithCancel(t.Context())
 	type news struct {

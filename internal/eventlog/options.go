@@ -20,6 +20,9 @@ const (
 	// DefaultTimeout bounds one operation whose context has no deadline.
 	DefaultTimeout = 5 * time.Second
 
+	// setupTimeout bounds the setting up of the streams when the log opens, for a disk that is busy with others' restarts too.
+	setupTimeout = 2 * time.Minute
+
 	// UnroutedMaxAge is how long an event of an unknown business waits for its channel.
 	UnroutedMaxAge = 24 * time.Hour
 	// OnceMaxAge is how long a single-use id is remembered.

@@ -98,7 +98,7 @@ func channel(name string, uid types.UID, businessID string) *v1alpha1.TiktokChan
 
 func setup(t *testing.T, objects ...client.Object) *fixture {
 	t.Helper()
-	log, err := eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir()})
+	log, err := eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ type attempt struct {
 	app  *app
 
 	tokens token.Tokens
-	// account is what people call the TikTok account.
+	// account is what people call the TikTok account: its @username, or its id where that is not known.
 	account string
 }
 
@@ -82,7 +82,7 @@ func (a *attempt) identify(ctx context.Context) *outcome {
 
 // readProfile gives the account the name that people know. It is never worth a failure: the manager reads it again for the status.
 func (a *attempt) readProfile(ctx context.Context) {
-	a.account = "The TikTok account " + sentence(a.tokens.BusinessID)
+	a.account = sentence(a.tokens.BusinessID)
 	ctx, cancel := context.WithTimeout(ctx, profileTimeout)
 	defer cancel()
 	profile, err := a.app.client.BusinessProfile(ctx, a.tokens.AccessToken, a.tokens.BusinessID)
@@ -90,7 +90,7 @@ func (a *attempt) readProfile(ctx context.Context) {
 	case err != nil:
 		a.opts.Log.V(1).Info("The business's profile could not be read", "namespace", a.ch.Namespace, "name", a.ch.Name, "reason", err.Error())
 	case profile.Username != "":
-		a.account = "The TikTok account @" + sentence(profile.Username)
+		a.account = "@" + sentence(profile.Username)
 	}
 }
 
@@ -119,9 +119,9 @@ func (a *attempt) stored(ctx context.Context) (string, error) {
 // nameOf is how a page names the business that the channel is for.
 func (a *attempt) nameOf(business string) string {
 	if business == a.ch.Status.BusinessID && a.ch.Status.Username != "" {
-		return "the TikTok account @" + sentence(a.ch.Status.Username)
+		return "@" + sentence(a.ch.Status.Username)
 	}
-	return "the TikTok account " + sentence(business)
+	return sentence(business)
 }
 
 // pause waits, unless ctx ends first.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth/tickets"
 )
@@ -79,11 +81,12 @@ func (h *Handler) errorOf(ctx context.Context, ch *v1alpha1.TiktokChannel, query
 	case "access_denied":
 		return denied(ch)
 	case "invalid_scope":
-		var scopes []string
-		if a, o := h.app(ctx, ch); o == nil {
-			scopes = a.askedScopes()
+		// Whether the app can be used does not matter here: what it asked for is what the page must name.
+		a := app{TiktokApp: &v1alpha1.TiktokApp{}}
+		if err := h.opts.Reader.Get(ctx, types.NamespacedName{Name: ch.Spec.AppRef.Name}, a.TiktokApp); err != nil {
+			return unavailable(fmt.Errorf("reading TiktokApp %s: %w", ch.Spec.AppRef.Name, err))
 		}
-		return invalidScope(ch, scopes)
+		return invalidScope(ch, a.askedScopes())
 	default:
 		o := tiktokError(ch, code, query.Get("error_description"))
 		if number := query.Get("error_code"); number != "" {

@@ -50,7 +50,7 @@ type passive struct {
 
 // fixture is an operator, its cluster and TikTok.
 type fixture struct {
-	t      *testing.T
+	t      testing.TB
 	client client.Client
 	hooks  *hooks
 	sim    *simulator.Simulator
@@ -138,9 +138,9 @@ type settings struct {
 	sim    simulator.Options
 }
 
-func newFixture(t *testing.T, s settings) *fixture {
+func newFixture(t testing.TB, s settings) *fixture {
 	t.Helper()
-	f := &fixture{t: t, hooks: &hooks{}, secrets: map[string]string{"app secret": appSecret}}
+	f := &fixture{t: t, hooks: &hooks{}, secrets: map[string]string{appSecret: "app secret"}}
 	f.clock = &passive{FakePassiveClock: clocktesting.NewFakePassiveClock(time.Now().Truncate(time.Second))}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientScheme, v1alpha1.AddToScheme} {
@@ -444,7 +444,7 @@ func (f *fixture) expect(p page, want oauth.Result, contains ...string) {
 	checkPage(f.t, p)
 }
 
-func newRequest(t *testing.T, method, address string) *http.Request {
+func newRequest(t testing.TB, method, address string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
 	if err != nil {
@@ -452,4 +452,3 @@ func newRequest(t *testing.T, method, address string) *http.Request {
 	}
 	return req
 }
-

@@ -15,7 +15,7 @@ import (
 func granted(r tickets.Receipt) *outcome {
 	o := &outcome{
 		result: ResultGranted, title: "The TikTok account is connected",
-		what:  fmt.Sprintf("%s is now connected to the channel %s/%s.", r.Account, r.Namespace, r.Name),
+		what:  fmt.Sprintf("The TikTok account %s is now connected to the channel %s/%s.", r.Account, r.Namespace, r.Name),
 		means: "The channel receives the account's messages. The permission renews itself; nobody has to sign in again unless it is taken back.",
 		next: []string{
 			"You can close this page.",
@@ -119,7 +119,7 @@ func scopesMissing(ch *v1alpha1.TiktokChannel, account string, missing []string)
 			fmt.Sprintf("If the channel is to work without them, the platform team shortens spec.scopes of the TiktokApp %s.",
 				ch.Spec.AppRef.Name),
 		},
-		event: fmt.Sprintf("%s did not grant %s, which TiktokApp %s requires.", account, strings.Join(missing, ", "), ch.Spec.AppRef.Name),
+		event: fmt.Sprintf("The TikTok account %s did not grant %s, which TiktokApp %s requires.", account, strings.Join(missing, ", "), ch.Spec.AppRef.Name),
 	}
 	return o.of(ch).with("TikTok account", account).with("Permissions left out", missing...)
 }
@@ -127,14 +127,14 @@ func scopesMissing(ch *v1alpha1.TiktokChannel, account string, missing []string)
 func wrongAccount(ch *v1alpha1.TiktokChannel, account, wanted string) *outcome {
 	o := &outcome{
 		result: ResultWrongAccount, title: "This channel is for another TikTok account",
-		what:  fmt.Sprintf("You authorized %s, but the channel is for %s.", account, wanted),
+		what:  fmt.Sprintf("You authorized the TikTok account %s, but the channel is for the account %s.", account, wanted),
 		means: "The TikTok account was not connected. What the channel had before stays as it is.",
 		next: []string{
 			"Sign out of TikTok in this browser, or use a private window.",
-			fmt.Sprintf("Open the authorization link again and sign in with %s.", wanted),
+			fmt.Sprintf("Open the authorization link again and sign in to TikTok as %s.", wanted),
 			"To connect another account, create another channel: a channel keeps its account, because its history is that account's.",
 		},
-		event: fmt.Sprintf("%s authorized, but the channel is for %s.", account, wanted),
+		event: fmt.Sprintf("The TikTok account %s authorized, but the channel is for the account %s.", account, wanted),
 	}
 	return o.of(ch).with("Account that authorized", account).with("Account of the channel", wanted)
 }
@@ -143,16 +143,16 @@ func wrongAccount(ch *v1alpha1.TiktokChannel, account, wanted string) *outcome {
 func accountInUse(ch *v1alpha1.TiktokChannel, account, holderNamespace, holderName string, cause error) *outcome {
 	o := &outcome{
 		result: ResultAccountInUse, title: "This TikTok account is connected elsewhere", cause: cause,
-		what:  fmt.Sprintf("%s is already connected to another channel in this cluster. An account can be connected to one channel only.", account),
+		what:  fmt.Sprintf("The TikTok account %s is already connected to another channel in this cluster. An account has one channel.", account),
 		means: "This channel was not connected. The other one is not affected.",
 		next: []string{
 			"To use this channel, the other one has to be deleted first. The platform team can say which one it is.",
 			"Or open the authorization link again and sign in with another account.",
 		},
-		event: fmt.Sprintf("%s is connected to another channel in this cluster; the operator's log names it.", account),
+		event: fmt.Sprintf("The TikTok account %s is connected to another channel in this cluster; the operator's log names it.", account),
 	}
 	if holderNamespace == ch.Namespace {
-		o.event = fmt.Sprintf("%s is connected to TiktokChannel %s of this namespace.", account, holderName)
+		o.event = fmt.Sprintf("The TikTok account %s is connected to TiktokChannel %s of this namespace.", account, holderName)
 	}
 	return o.of(ch).with("TikTok account", account)
 }

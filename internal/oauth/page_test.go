@@ -11,7 +11,7 @@ import (
 var style = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
 
 // checkPage checks what every page must have: what a screen reader needs, nothing from elsewhere, and headers that keep its address private.
-func checkPage(t *testing.T, p page) {
+func checkPage(t testing.TB, p page) {
 	t.Helper()
 	for _, once := range []string{
 		"<!DOCTYPE html>", `<html lang="en">`, "<title>", "<main>", "<h1>", `name="viewport"`, "<h2>What happened</h2>", "<h2>What it means</h2>", "<h2>What to do</h2>",
@@ -43,7 +43,7 @@ func checkPage(t *testing.T, p page) {
 	}
 }
 
-func checkHeaders(t *testing.T, p page) {
+func checkHeaders(t testing.TB, p page) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",

@@ -89,3 +89,14 @@ func (r Result) Status() int {
 		return http.StatusInternalServerError
 	}
 }
+
+// Results are all results that a page can have, for documentation and tests.
+func Results() []Result {
+	return []Result{
+		ResultGranted, ResultDenied, ResultScopesMissing, ResultWrongAccount, ResultAccountInUse, ResultLinkExpired, ResultLinkSuperseded,
+		ResultLinkInvalid, ResultStateInvalid, ResultStateExpired, ResultStateReused, ResultBrowserMismatch, ResultCodeRefused,
+		ResultInvalidScope, ResultAppRefused, ResultTikTokRefused, ResultTikTokUnreachable, ResultTikTokBusy, ResultAppNotReady,
+		ResultNamespaceNotAllowed, ResultChannelGone, ResultSecretUnusable, ResultUnavailable, ResultReceiptExpired, ResultNotFound,
+		ResultMethodNotAllowed,
+	}
+}

@@ -62,8 +62,8 @@ func (s *Simulator) burst(ctx context.Context, in eventJSON) (any, error) {
 			deliveries = append(deliveries, n.delivery)
 		}
 		s.life.spawn(func(ctx context.Context) {
-			for _, n := range all {
-				s.deliver(ctx, n)
+			for i := 0; i < len(all) && ctx.Err() == nil; i++ {
+				s.deliver(ctx, all[i])
 			}
 		})
 		return map[string]any{"deliveries": deliveries}, nil

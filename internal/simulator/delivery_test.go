@@ -314,6 +314,31 @@ func TestUnreachableCallbackAndClose(t *testing.T) {
 	}
 }
 
+// Close does not wait for a callback that hangs.
+func TestCloseEndsDeliveries(t *testing.T) {
+	b := newBench(t)
+	arrived := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices a client that leaves only then
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer hanging.Close()
+	b.register("DIRECT_MESSAGE", hanging.URL)
+	b.send(simulator.Event{NoWait: true})
+	waiting := make(chan simulator.Delivery)
+	go func() {
+		d, _ := b.sim.SendEvent(t.Context(), simulator.Event{})
+		waiting <- d
+	}()
+	<-arrived
+	<-arrived
+	b.sim.Close()
+	if d := <-waiting; d.Status != 0 || !strings.Contains(d.Error, "cancel") {
+		t.Errorf("delivery %+v", d)
+	}
+}
+
 func TestNoWait(t *testing.T) {
 	b := newBench(t)
 	rcv := newReceiver(b, 200, "DIRECT_MESSAGE")

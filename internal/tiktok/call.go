@@ -113,7 +113,7 @@ func (c *Client) send(ctx context.Context, r call, req *http.Request, out any) *
 	if err != nil {
 		return networkError(r, err, !written.Load())
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end, or given up
+	defer func() { _ = resp.Body.Close() }() // it was read to its end, or given up
 	return c.decodeAnswer(r, resp, out)
 }
 

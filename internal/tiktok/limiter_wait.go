@@ -74,7 +74,7 @@ func (l *Limiter) sleep(ctx context.Context, delay time.Duration) error {
 	if delay <= 0 {
 		return nil
 	}
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < delay {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(l.clock.Now()) < delay {
 		return fmt.Errorf("the next one comes in %s: %w", delay.Round(time.Millisecond), context.DeadlineExceeded)
 	}
 	timer := l.clock.NewTimer(delay)

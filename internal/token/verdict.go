@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
@@ -24,6 +25,11 @@ const (
 
 // AfterFailure says what a failed refresh means.
 func AfterFailure(err error) Outcome {
+	var e *tiktok.Error
+	if errors.As(err, &e) && e.Code == 0 && e.Class != tiktok.ClassRateLimited {
+		// No code of TikTok's: a 401 or 403 from a proxy in between must not cost a business its authorization.
+		return Retry
+	}
 	switch tiktok.ClassOf(err) {
 	case tiktok.ClassRateLimited:
 		return PauseApp

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/access"
+	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
+	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
+	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
+	"github.com/tiktok-operator/tiktok-operator/internal/process"
+	"github.com/tiktok-operator/tiktok-operator/internal/reservation"
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
+)
+
+// run wires the webhook binary and returns when ctx ends and everything that was under way is settled. The event log closes last.
+func run(ctx context.Context, o options, log logr.Logger) (err error) {
+	ctrl.SetLogger(log)
+	log.Info("Starting", "version", version, "namespace", o.Namespace)
+	cfg, err := o.RESTConfig()
+	if err != nil {
+		return err
+	}
+	events, err := eventlog.Open(ctx, eventlog.Options{
+		DataDir: o.dataDir, URL: o.natsURL, CredsFile: o.natsCreds, Fsync: o.fsync, Log: log.WithName("eventlog"),
+	})
+	if err != nil {
+		return fmt.Errorf("opening the event log: %w", err)
+	}
+	defer func() { err = errors.Join(err, events.Close()) }()
+	grace := 45 * time.Second // within the pod's 60
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme: process.Scheme(), Logger: log, HealthProbeBindAddress: o.ProbeAddress, GracefulShutdownTimeout: &grace,
+		Metrics: metricsserver.Options{BindAddress: o.MetricsAddress},
+		Cache:   cache.Options{DefaultNamespaces: o.Namespaces(), DefaultTransform: cache.TransformStripManagedFields()},
+		// Secrets, Services and Leases are read by name, never listed.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: uncached()}},
+	})
+	if err != nil {
+		return fmt.Errorf("setting up: %w", err)
+	}
+	live, err := client.New(cfg, client.Options{Scheme: mgr.GetScheme()})
+	if err != nil {
+		return fmt.Errorf("setting up the Kubernetes client: %w", err)
+	}
+	s := &servers{mgr: mgr, live: live, events: events, options: o, log: log, registry: metrics.Registry}
+	if err := s.setup(ctx); err != nil {
+		return err
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running: %w", err)
+	}
+	return nil
+}
+
+// servers are the parts of the binary while they are put together.
+type servers struct {
+	mgr      ctrl.Manager
+	live     client.Client
+	events   *eventlog.Log
+	options  options
+	log      logr.Logger
+	registry prometheus.Registerer
+}
+
+func (s *servers) setup(ctx context.Context) error {
+	if err := ingest.IndexChannels(ctx, s.mgr.GetFieldIndexer()); err != nil {
+		return fmt.Errorf("indexing channels: %w", err)
+	}
+	apps := appclient.New(appclient.Options{Reader: s.live, CacheFor: 30 * time.Second})
+	router := ingest.NewRouter(s.mgr.GetCache(), s.events, s.log.WithName("ingest"))
+	webhooks, err := ingest.New(ingest.Options{
+		Reader: s.mgr.GetCache(), Credentials: apps, Log: s.events, Router: router,
+		Tolerance:  tiktok.Tolerance{Past: s.options.tolerance, Future: ingest.DefaultTolerance().Future},
+		Registerer: s.registry, Logger: s.log.WithName("ingest"),
+	})
+	if err != nil {
+		return err
+	}
+	authorizations, err := s.authorizations(apps)
+	if err != nil {
+		return err
+	}
+	dispatcher, err := dispatch.New(dispatch.Options{
+		Log: s.events, Reader: s.live, AllowPrivateSinks: s.options.allowPrivateSinks, Registerer: s.registry,
+		Logger: s.log.WithName("dispatch"),
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		router.SetupWithManager(s.mgr),
+		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),
+		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil),
+		s.private(authorizations),
+		s.mgr.AddHealthzCheck("ping", healthz.Ping),
+		s.mgr.AddReadyzCheck("event-log", func(r *http.Request) error { return s.events.Ready(r.Context()) }),
+		s.mgr.AddReadyzCheck("cache", s.cacheSynced),
+	)
+}
+
+func (s *servers) cacheSynced(r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	if !s.mgr.GetCache().WaitForCacheSync(ctx) {
+		return errors.New("the cache has not synced yet")
+	}
+	return nil
+}
+
+func (s *servers) authorizations(apps *appclient.Pool) (*oauth.Handler, error) {
+	results := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tiktok_operator_authorization_requests_total", Help: "Requests to the authorization pages by result.",
+	}, []string{"result"})
+	if err := s.registry.Register(results); err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	return oauth.New(oauth.Options{
+		Reader: s.live, Namespace: s.options.Namespace, Apps: apps,
+		Allowed: func(ctx context.Context, app *v1alpha1.TiktokApp, namespace string) (bool, error) {
+			return appclient.NamespaceAllowed(ctx, s.live, app, namespace)
+		},
+		Tokens:       tokenstore.New(tokenstore.Options{Client: s.live, Holder: process.Identity(), Log: s.log.WithName("tokenstore")}),
+		Reservations: reservation.New(reservation.Options{Client: s.live, Namespace: s.options.Namespace}),
+		Uses:         s.events, Recorder: s.mgr.GetEventRecorder("tiktok-operator"),
+		Observe: func(r oauth.Result) { results.WithLabelValues(string(r)).Inc() },
+		Clock:   clock.RealClock{}, Log: s.log.WithName("oauth"),
+	})
+}
+
+// public serves both kinds of visitors of the public address: TikTok's servers and people's browsers.
+func public(webhooks, authorizations http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if oauth.Handles(r.URL.Path) {
+			authorizations.ServeHTTP(w, r)
+			return
+		}
+		webhooks.ServeHTTP(w, r)
+	})
+}
+
+// private serves programs.
+func (s *servers) private(authorizations *oauth.Handler) error {
+	if s.options.privateAddress == "0" {
+		return nil
+	}
+	gate, err := access.New(access.Options{Client: s.live, Log: s.log.WithName("access")})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(oauth.APIPattern, gate.Require(access.Rule{Verb: "create", Subresource: oauth.APISubresource}, authorizations.API()))
+	config, err := s.tlsConfig()
+	if err != nil {
+		return err
+	}
+	return s.listen("private", s.options.privateAddress, ingest.NewServer(mux, nil), config)
+}

@@ -1,0 +1,63 @@
+// Command demo shows the whole system in one terminal: a control plane, TikTok's simulator, the manager, the webhook deployment and an
+// example sink. It takes a tour, checks each step, and stays up; with --once it ends with the tour's result.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp), errors.Is(err, context.Canceled):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "\ndemo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	once := fs.Bool("once", false, "end after the tour, with its result")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "tiktok-operator-demo-")
+	if err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	s := &stage{dir: dir}
+	defer func() {
+		fmt.Println("\nStopping everything …")
+		err = errors.Join(err, s.close())
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Println("The logs of the processes are kept in", filepath.Join(dir, "logs"))
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	begun := time.Now()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if err := tour(ctx, s); err != nil {
+		return err
+	}
+	fmt.Printf("\nThe tour passed in %s.\n", time.Since(begun).Round(time.Second))
+	if *once {
+		return nil
+	}
+	s.invite()
+	<-ctx.Done()
+	return nil
+}

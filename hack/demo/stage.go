@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/process"
+)
+
+const (
+	operatorNamespace = "tiktok-operator-system"
+	appSecret         = "demo-app-secret"
+	tokenLife         = 45 * time.Second
+)
+
+// stage is everything that the demo runs. close takes it down in reverse.
+type stage struct {
+	dir        string
+	kubeconfig string
+	k8s        client.Client
+	simulator  string // base URLs
+	public     string
+	sink       *sink
+	closers    []func() error
+}
+
+func (s *stage) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+func (s *stage) open(ctx context.Context) error {
+	if err := os.Mkdir(filepath.Join(s.dir, "logs"), 0o755); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	if err := s.build(ctx); err != nil {
+		return err
+	}
+	if err := s.openCluster(); err != nil {
+		return err
+	}
+	var err error
+	if s.sink, err = openSink(); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.sink.close)
+	return s.startProcesses(ctx)
+}
+
+// build makes the binaries that the demo runs: the real ones.
+func (s *stage) build(ctx context.Context) error {
+	say("Building the binaries")
+	for _, name := range []string{"manager", "webhook", "tiktok-simulator"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(s.dir, name), "./cmd/"+name)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s (run the demo from the checkout's top): %w\n%s", name, err, out)
+		}
+	}
+	return nil
+}
+
+// openCluster uses $KUBECONFIG, or starts etcd and kube-apiserver.
+func (s *stage) openCluster() error {
+	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	var cfg *rest.Config
+	var err error
+	if path := os.Getenv("KUBECONFIG"); path != "" {
+		say("Using the cluster of KUBECONFIG=%s", path)
+		if cfg, err = clientcmd.BuildConfigFromFlags("", path); err != nil {
+			return fmt.Errorf("reading KUBECONFIG: %w", err)
+		}
+		existing := true
+		env.UseExistingCluster, env.Config = &existing, cfg
+		s.kubeconfig = path
+	} else {
+		say("Starting etcd and kube-apiserver")
+	}
+	if cfg, err = env.Start(); err != nil {
+		return fmt.Errorf("starting the control plane: %w", err)
+	}
+	s.closers = append(s.closers, env.Stop)
+	if s.kubeconfig == "" {
+		user, err := env.AddUser(envtest.User{Name: "demo", Groups: []string{"system:masters"}}, nil)
+		if err != nil {
+			return fmt.Errorf("making a user: %w", err)
+		}
+		text, err := user.KubeConfig()
+		if err != nil {
+			return fmt.Errorf("making a kubeconfig: %w", err)
+		}
+		s.kubeconfig = filepath.Join(s.dir, "kubeconfig")
+		if err := os.WriteFile(s.kubeconfig, text, 0o600); err != nil {
+			return fmt.Errorf("writing the kubeconfig: %w", err)
+		}
+	}
+	s.k8s, err = client.New(cfg, client.Options{Scheme: process.Scheme()})
+	if err != nil {
+		return fmt.Errorf("making a client: %w", err)
+	}
+	return nil
+}
+
+func (s *stage) startProcesses(ctx context.Context) error {
+	ports, err := freePorts(5)
+	if err != nil {
+		return err
+	}
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	s.simulator, s.public = "http://"+at(0), "http://"+at(1)
+	say("Starting the simulator, the manager and the webhook deployment")
+	for _, p := range []struct {
+		name, ready string
+		args        []string
+	}{
+		{"tiktok-simulator", s.simulator + "/", []string{
+			"--bind-address=" + at(0), "--app-secret=" + appSecret, "--access-token-ttl=" + tokenLife.String(), "--rate-limit=0", "--auto-consent",
+		}},
+		{"manager", "http://" + at(2) + "/readyz", []string{
+			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--leader-elect=false", "--metrics-bind-address=0",
+			"--health-probe-bind-address=" + at(2), "--journal-dir=" + filepath.Join(s.dir, "journal"),
+		}},
+		{"webhook", "http://" + at(3) + "/readyz", []string{
+			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--metrics-bind-address=0", "--allow-private-sinks",
+			"--health-probe-bind-address=" + at(3), "--public-bind-address=" + at(1), "--private-bind-address=" + at(4),
+			"--data-dir=" + filepath.Join(s.dir, "events"),
+		}},
+	} {
+		if err := s.start(p.name, p.args...); err != nil {
+			return err
+		}
+		if err := wait(ctx, time.Minute, p.name+" to be ready", func() (bool, error) { return answers(ctx, p.ready), nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs one of the binaries, with its output in a file.
+func (s *stage) start(name string, args ...string) error {
+	log, err := os.Create(filepath.Join(s.dir, "logs", name+".log"))
+	if err != nil {
+		return fmt.Errorf("making a log file: %w", err)
+	}
+	cmd := exec.Command(filepath.Join(s.dir, name), args...) //nolint:noctx // it is stopped by a signal, with time to finish
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the demo, which stops the others in order
+	if err := cmd.Start(); err != nil {
+		return errors.Join(fmt.Errorf("starting %s: %w", name, err), log.Close())
+	}
+	s.closers = append(s.closers, func() error {
+		defer log.Close() //nolint:errcheck // nothing more is written
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		select {
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("%s ended badly: %w", name, err)
+			}
+			return nil
+		case <-time.After(20 * time.Second):
+			_ = cmd.Process.Kill()
+			return fmt.Errorf("%s had to be killed", name)
+		}
+	})
+	return nil
+}
+
+func (s *stage) invite() {
+	fmt.Printf(`
+Everything stays up until Ctrl-C.
+
+  kubeconfig        %[1]s
+  simulator         %[2]s/   (its consent page opens by status.authorizationURL)
+  public listener   %[3]s
+  logs              %[4]s
+
+Things to try in another terminal:
+
+  export KUBECONFIG=%[1]s
+  kubectl get ttapp,ttc -A
+  kubectl describe ttc demo
+  kubectl annotate ttc demo --overwrite channels.tiktok-operator.io/refresh-requested-at="$(date)"
+  curl -d '{"text":"Is this still available?","user":"bob"}' %[2]s/admin/events
+  curl -d '{"business":"biz-0001"}' %[2]s/admin/tokens/revoke
+  curl -d '{"mode":"page"}' %[2]s/admin/consent
+
+`, s.kubeconfig, s.simulator, s.public, filepath.Join(s.dir, "logs"))
+}
+
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, 0, n)
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close() //nolint:errcheck // only its number is wanted
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+func answers(ctx context.Context, url string) bool {
+	status, _, err := get(ctx, http.DefaultClient, url)
+	return err == nil && status == http.StatusOK
+}
+
+func get(ctx context.Context, c *http.Client, url string) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", fmt.Errorf("making a request: %w", err)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	return resp.StatusCode, string(body), err
+}
+
+func post(ctx context.Context, url, body string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("making a request: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking the simulator: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("the simulator answered %s: %s", resp.Status, answer)
+	}
+	return nil
+}
+
+// wait polls until done says so.
+func wait(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
+	deadline := time.Now().Add(limit)
+	for {
+		ok, err := done()
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		}
+		if ok {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited %s in vain for %s", limit, what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func say(format string, args ...any) {
+	fmt.Printf("%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
