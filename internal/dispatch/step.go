@@ -71,21 +71,20 @@ func (w *worker) atEnd() (step, time.Duration) {
 	return stepEnd, 0
 }
 
-// inHand notes, for the metrics, the event that is being delivered. What waited before the log began to tell of events is counted once.
+// inHand notes, for the metrics, the event that is being delivered. With its first event, a worker counts how many wait; from then on it is
+// told of each.
 func (w *worker) inHand(ctx context.Context, event *eventlog.Stored) {
+	if !w.counted {
+		if n, through, err := w.d.opts.Log.Pending(ctx, w.uid, w.position); err == nil {
+			w.counted = true
+			w.mu.Lock()
+			w.pending, w.countedThrough = n, through
+			w.mu.Unlock()
+		}
+	}
 	w.mu.Lock()
 	w.since = event.StoredAt
-	unknown := w.pending == 0
-	w.mu.Unlock()
-	if !unknown {
-		return
-	}
-	n, err := w.d.opts.Log.Pending(ctx, w.uid, w.position)
-	if err != nil {
-		n = 1
-	}
-	w.mu.Lock()
-	w.pending = max(w.pending, n)
+	w.pending = max(w.pending, 1)
 	w.mu.Unlock()
 }
 

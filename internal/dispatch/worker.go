@@ -47,12 +47,15 @@ type worker struct {
 	// pending counts events known to wait; the first of them is since then in the log.
 	pending uint64
 	since   time.Time
+	// countedThrough is the sequence up to which pending was counted, not told.
+	countedThrough uint64
 
 	// Only the goroutine uses these.
 	position   eventlog.Position
 	saved      uint64
 	savedAt    time.Time
 	failures   int
+	counted    bool
 	target     sink.Target
 	targetOf   *config
 	resolvedAt time.Time
@@ -84,7 +87,9 @@ func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
 func (w *worker) hint(sequence uint64) {
 	w.mu.Lock()
 	w.hinted, w.stale = max(w.hinted, sequence), 0
-	w.pending++
+	if sequence > w.countedThrough {
+		w.pending++
+	}
 	w.again = true
 	w.mu.Unlock()
 	w.wake()

@@ -109,13 +109,13 @@ func TestAppendKeepsEverythingAndOrder(t *testing.T) {
 	if err != nil || from.Sequence != events[4].Sequence {
 		t.Fatalf("reading from a time gave %+v, %v", from, err)
 	}
-	if n, err := l.Pending(t.Context(), uid, eventlog.Position{Sequence: events[4].Sequence}); err != nil || n != 16 {
+	if n, _, err := l.Pending(t.Context(), uid, eventlog.Position{Sequence: events[4].Sequence}); err != nil || n != 16 {
 		t.Fatalf("pending %d, %v; want 16", n, err)
 	}
-	if n, err := l.Pending(t.Context(), uid, eventlog.Position{Sequence: events[20].Sequence}); err != nil || n != 0 {
+	if n, _, err := l.Pending(t.Context(), uid, eventlog.Position{Sequence: events[20].Sequence}); err != nil || n != 0 {
 		t.Fatalf("pending at the end %d, %v; want 0", n, err)
 	}
-	if n, err := l.Pending(t.Context(), "nobody", eventlog.Position{}); err != nil || n != 0 {
+	if n, _, err := l.Pending(t.Context(), "nobody", eventlog.Position{}); err != nil || n != 0 {
 		t.Fatalf("pending of an unknown channel %d, %v", n, err)
 	}
 }

@@ -89,20 +89,49 @@ func stored(m *nats.Msg) (*Stored, error) {
 	return &Stored{Record: decodeRecord(m.Header, m.Data), Sequence: sequence, StoredAt: at}, nil
 }
 
-// Pending counts the channel's events after a position. It may take the server tens of milliseconds on a large log: it is for a backlog's
-// size when one is found, not for each event.
-func (l *Log) Pending(ctx context.Context, channelUID string, after Position) (uint64, error) {
+// countAttempts is how often Pending counts again because the log grew meanwhile.
+const countAttempts = 3
+
+// Pending counts the channel's events after a position, among those up to the sequence through. It may take the server tens of milliseconds on
+// a large log: it is for a backlog's size when one is found, not for each event.
+func (l *Log) Pending(ctx context.Context, channelUID string, after Position) (count, through uint64, err error) {
 	if !isToken(channelUID) {
-		return 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
+		return 0, 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
 	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	before, err := l.end(ctx)
+	for range countAttempts {
+		if err != nil {
+			return 0, 0, err
+		}
+		if count, err = l.count(ctx, channelUID, after); err != nil {
+			return 0, 0, err
+		}
+		if through, err = l.end(ctx); err == nil && through == before {
+			break
+		}
+		before = through
+	}
+	return count, through, err
+}
+
+// end is the sequence of the newest event.
+func (l *Log) end(ctx context.Context) (uint64, error) {
+	stream, err := l.readJS.Stream(ctx, eventsStream)
+	if err != nil {
+		return 0, &UnavailableError{Doing: "looking for the end of the log", Err: err}
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
+func (l *Log) count(ctx context.Context, channelUID string, after Position) (uint64, error) {
 	r := after.request(channelFilter(channelUID))
 	r.Batch, r.MaxBytes = 1, 1
 	query, err := json.Marshal(r)
 	if err != nil {
 		return 0, fmt.Errorf("encoding a read of the event log: %w", err)
 	}
-	ctx, cancel := l.bounded(ctx)
-	defer cancel()
 	inbox := l.readConn.NewRespInbox()
 	sub, err := l.readConn.SubscribeSync(inbox)
 	if err != nil {
