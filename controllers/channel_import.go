@@ -101,7 +101,7 @@ func (p *pass) precheckImport(ctx context.Context, accessToken tiktok.Secret) er
 	}
 	c, err := p.Apps.Client(ctx, p.app)
 	if err != nil {
-		return nil //nolint:nilerr // the refresh meets the same error, and reports it
+		return nil // the refresh meets the same error, and reports it
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

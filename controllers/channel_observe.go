@@ -125,7 +125,7 @@ func (p *pass) settleBusiness(ctx context.Context) error {
 		p.o.identity = mismatch(wanted, business)
 		return nil
 	}
-	if p.ch.Status.BusinessID == business && !p.refreshd {
+	if p.ch.Status.BusinessID == business && !p.renewed {
 		return nil // held already; a refresh looks again
 	}
 	err := p.Reservations.Hold(ctx, business, p.ch)
@@ -165,7 +165,7 @@ func (p *pass) readProfile(ctx context.Context) error {
 	p.profileAt.Store(p.ch.UID, p.o.now)
 	c, err := p.Apps.Client(ctx, p.app)
 	if err != nil {
-		return nil //nolint:nilerr // the app's own reconciler reports it
+		return nil // the app's own reconciler reports it
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

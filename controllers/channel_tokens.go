@@ -146,7 +146,7 @@ func (p *pass) succeeded(ctx context.Context, claimed *tokenstore.Claimed, imp *
 	}
 	result, snap := claimed.Save(ctx, t, memory)
 	p.log.Info("TikTok issued new tokens", "result", result, "imported", imp != nil, "expiresAt", t.AccessTokenExpiresAt)
-	p.refreshd = true
+	p.renewed = true
 	p.setSnapshot(snap)
 	switch {
 	case result != tokenstore.Stored:

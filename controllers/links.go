@@ -22,7 +22,7 @@ type AuthorizationLinks struct {
 	// Namespace is the operator's own.
 	Namespace string
 	// Clock is the time.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
 
 	mu       sync.Mutex
 	keys     tickets.Keys
@@ -85,7 +85,7 @@ func (l *AuthorizationLinks) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Second):
+		case <-l.Clock.After(time.Second):
 		}
 	}
 }

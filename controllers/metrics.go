@@ -79,7 +79,8 @@ var (
 	lastRefreshDesc   = desc("channel_last_refresh_timestamp_seconds", "When TikTok last issued tokens to the channel, as a Unix time.", channelLabels)
 	failuresDesc      = desc("channel_refresh_failures", "Refreshes of the channel that failed in passing since the last success.", channelLabels)
 	suspendedDesc     = desc("channel_suspended", "1 if the channel is suspended.", channelLabels)
-	conditionDesc     = desc("channel_condition", "1 if the condition of the channel is True, 0 if not.", []string{"namespace", "name", "type", "reason"})
+	conditionDesc     = desc("channel_condition", "1 if the condition of the channel is True, 0 if not.",
+		[]string{"namespace", "name", "type", "reason"})
 	appConditionDesc  = desc("app_condition", "1 if the condition of the TiktokApp is True, 0 if not.", []string{"name", "type", "reason"})
 	appChannelsDesc   = desc("app_channels", "Channels that use the TiktokApp.", []string{"name"})
 )

@@ -61,7 +61,7 @@ func runSuite(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, fmt.Errorf("starting the control plane (make test sets KUBEBUILDER_ASSETS): %w", err)
 	}
-	defer env.Stop() //nolint:errcheck // the process ends
+	defer env.Stop()
 	cfg.QPS, cfg.Burst = 1000, 1000
 	restConfig = cfg
 	if err := clientgoscheme.AddToScheme(testScheme); err != nil {

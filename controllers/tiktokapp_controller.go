@@ -201,7 +201,7 @@ func (r *TiktokAppReconciler) countChannels(ctx context.Context, app *v1alpha1.T
 	if err := r.Client.List(ctx, &channels, client.MatchingFields{appIndex: app.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing the channels of TiktokApp %s: %w", app.Name, err)
 	}
-	app.Status.Channels = int32(min(len(channels.Items), 1<<31-1)) //nolint:gosec // bounded
+	app.Status.Channels = int32(min(len(channels.Items), 1<<31-1))
 	return nil
 }
 

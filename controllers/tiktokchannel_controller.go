@@ -155,7 +155,7 @@ func (r *TiktokChannelReconciler) random() float64 {
 	if r.Random != nil {
 		return r.Random()
 	}
-	return rand.Float64()
+	return rand.Float64() //nolint:gosec // jitter is no secret
 }
 
 // pass is one look at one channel.
@@ -170,7 +170,7 @@ type pass struct {
 	imp      *importCandidate     // what is to be imported, if anything
 	wakes    []time.Time          // when to look again, beside o.wakeUps
 	heldNow  bool                 // the business was reserved, or confirmed, in this pass
-	refreshd bool                 // tokens were refreshed or imported in this pass
+	renewed  bool                 // tokens were refreshed or imported in this pass
 }
 
 func (p *pass) wakeIn(d time.Duration) { p.wakes = append(p.wakes, p.o.now.Add(d)) }

@@ -49,7 +49,7 @@ func (s *stage) close() error {
 }
 
 func (s *stage) open(ctx context.Context) error {
-	if err := os.Mkdir(filepath.Join(s.dir, "logs"), 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(s.dir, "logs"), 0o750); err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
 	if err := s.build(ctx); err != nil {
@@ -70,7 +70,7 @@ func (s *stage) open(ctx context.Context) error {
 func (s *stage) build(ctx context.Context) error {
 	say("Building the binaries")
 	for _, name := range []string{"manager", "webhook", "tiktok-simulator"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(s.dir, name), "./cmd/"+name)
+		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(s.dir, name), "./cmd/"+name) //nolint:gosec // our own
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s (run the demo from the checkout's top): %w\n%s", name, err, out)
 		}
@@ -160,14 +160,14 @@ func (s *stage) start(name string, args ...string) error {
 	if err != nil {
 		return fmt.Errorf("making a log file: %w", err)
 	}
-	cmd := exec.Command(filepath.Join(s.dir, name), args...) //nolint:noctx // it is stopped by a signal, with time to finish
+	cmd := exec.Command(filepath.Join(s.dir, name), args...) //nolint:gosec,noctx // our own; it is stopped by a signal, with time to finish
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the demo, which stops the others in order
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("starting %s: %w", name, err), log.Close())
 	}
 	s.closers = append(s.closers, func() error {
-		defer log.Close() //nolint:errcheck // nothing more is written
+		defer log.Close()
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()
@@ -208,13 +208,18 @@ Things to try in another terminal:
 }
 
 func freePorts(n int) ([]int, error) {
-	ports := make([]int, 0, n)
+	ports, held := make([]int, 0, n), make([]net.Listener, 0, n)
+	defer func() {
+		for _, l := range held {
+			_ = l.Close() // only its number is wanted
+		}
+	}()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer l.Close() //nolint:errcheck // only its number is wanted
+		held = append(held, l)
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil
@@ -234,7 +239,7 @@ func get(ctx context.Context, c *http.Client, url string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	return resp.StatusCode, string(body), err
 }
@@ -248,7 +253,7 @@ func post(ctx context.Context, url, body string) error {
 	if err != nil {
 		return fmt.Errorf("asking the simulator: %w", err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("the simulator answered %s: %s", resp.Status, answer)

@@ -73,10 +73,10 @@ func once[T any](ctx context.Context, r *reviewer, key string, work func(context
 // authenticate says whose a token is. The error is a *rejectedError, or the API server could not be asked.
 func (r *reviewer) authenticate(ctx context.Context, token string, digest tokenDigest) (authenticationv1.UserInfo, error) {
 	if user, ok := r.users.Get(digest); ok {
-		return user.(authenticationv1.UserInfo), nil //nolint:errcheck // nothing else is put there
+		return user.(authenticationv1.UserInfo), nil
 	}
 	if err, ok := r.rejected.Get(digest); ok {
-		return authenticationv1.UserInfo{}, err.(*rejectedError) //nolint:errcheck // nothing else is put there
+		return authenticationv1.UserInfo{}, err.(*rejectedError)
 	}
 	return once(ctx, r, fmt.Sprintf("token %x", digest), func(ctx context.Context) (authenticationv1.UserInfo, error) {
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{r.opts.Audience}}}

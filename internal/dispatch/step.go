@@ -75,17 +75,31 @@ func (w *worker) atEnd() (step, time.Duration) {
 // told of each.
 func (w *worker) inHand(ctx context.Context, event *eventlog.Stored) {
 	if !w.counted {
-		if n, through, err := w.d.opts.Log.Pending(ctx, w.uid, w.position); err == nil {
-			w.counted = true
-			w.mu.Lock()
-			w.pending, w.countedThrough = n, through
-			w.mu.Unlock()
-		}
+		w.count(ctx)
 	}
 	w.mu.Lock()
 	w.since = event.StoredAt
 	w.pending = max(w.pending, 1)
 	w.mu.Unlock()
+}
+
+func (w *worker) count(ctx context.Context) {
+	w.mu.Lock()
+	w.counting, w.told = true, nil
+	w.mu.Unlock()
+	n, through, err := w.d.opts.Log.Pending(ctx, w.uid, w.position)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counting = false
+	if err != nil {
+		return
+	}
+	for _, sequence := range w.told {
+		if sequence > through {
+			n++
+		}
+	}
+	w.counted, w.pending, w.countedThrough, w.told = true, n, through, nil
 }
 
 // advance moves the position past an event that is done with.

@@ -49,6 +49,9 @@ type worker struct {
 	since   time.Time
 	// countedThrough is the sequence up to which pending was counted, not told.
 	countedThrough uint64
+	// told are the events that the log told of while they were being counted.
+	counting bool
+	told     []uint64
 
 	// Only the goroutine uses these.
 	position   eventlog.Position
@@ -89,6 +92,9 @@ func (w *worker) hint(sequence uint64) {
 	w.hinted, w.stale = max(w.hinted, sequence), 0
 	if sequence > w.countedThrough {
 		w.pending++
+	}
+	if w.counting {
+		w.told = append(w.told, sequence)
 	}
 	w.again = true
 	w.mu.Unlock()

@@ -275,7 +275,8 @@ func notStored(err error) answer {
 		}
 	default:
 		return answer{
-			status: http.StatusServiceUnavailable, outcome: outcomeLogUnavailable, cause: err, text: "The event log is unavailable: nothing is certain to be stored.",
+			status: http.StatusServiceUnavailable, outcome: outcomeLogUnavailable, cause: err,
+			text: "The event log is unavailable: nothing is certain to be stored.",
 		}
 	}
 }

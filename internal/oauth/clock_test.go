@@ -16,4 +16,4 @@ type realTimers struct{}
 func (realTimers) After(d time.Duration) <-chan time.Time { return clock.RealClock{}.After(d) }
 func (realTimers) NewTimer(d time.Duration) clock.Timer   { return clock.RealClock{}.NewTimer(d) }
 func (realTimers) Sleep(d time.Duration)                  { clock.RealClock{}.Sleep(d) }
-func (realTimers) Tick(d time.Duration) <-chan time.Time  { return clock.RealClock{}.Tick(d) } //nolint:staticcheck // the interface wants it
+func (realTimers) Tick(d time.Duration) <-chan time.Time  { return clock.RealClock{}.Tick(d) }

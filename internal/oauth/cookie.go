@@ -25,7 +25,7 @@ var cookieValue = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 // bindBrowser returns the cookie that the browser is to have. One that it has already is kept, so that two authorizations can go on in two
 // tabs, and so that a link preview, or a second click, changes nothing.
 func bindBrowser(r *http.Request, publicURL string) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure but on loopback over http, where browsers would not send it back
 		Name: CookieName, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		MaxAge: int((tickets.StateLifetime + tickets.Leeway).Seconds()),
 	}

@@ -30,7 +30,7 @@ func FuzzQuery(f *testing.F) {
 			r.Header["Cookie"] = []string{cookie}
 			w := httptest.NewRecorder()
 			fx.oauth.ServeHTTP(w, r)
-			if m := resultMeta.FindStringSubmatch(w.Body.String()); m == nil || oauth.Result(m[1]) != want || w.Code != want.Status() {
+			if m := resultMeta.FindStringSubmatch(w.Body.String()); len(m) < 2 || oauth.Result(m[1]) != want || w.Code != want.Status() {
 				t.Fatalf("%s?%s: %d %v", path, query, w.Code, m)
 			}
 			if len(w.Header()["Set-Cookie"]) != 0 || w.Header().Get("Location") != "" {

@@ -119,7 +119,8 @@ func scopesMissing(ch *v1alpha1.TiktokChannel, account string, missing []string)
 			fmt.Sprintf("If the channel is to work without them, the platform team shortens spec.scopes of the TiktokApp %s.",
 				ch.Spec.AppRef.Name),
 		},
-		event: fmt.Sprintf("The TikTok account %s did not grant %s, which TiktokApp %s requires.", account, strings.Join(missing, ", "), ch.Spec.AppRef.Name),
+		event: fmt.Sprintf("The TikTok account %s did not grant %s, which TiktokApp %s requires.",
+			account, strings.Join(missing, ", "), ch.Spec.AppRef.Name),
 	}
 	return o.of(ch).with("TikTok account", account).with("Permissions left out", missing...)
 }

@@ -87,7 +87,9 @@ func serviceURL(ctx context.Context, reader client.Reader, namespace string, s *
 	var service corev1.Service
 	if err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: s.Ref.Name}, &service); err != nil {
 		if apierrors.IsNotFound(err) {
-			return nil, &ServiceNotFoundError{Sink: s.Name, Namespace: namespace, Name: s.Ref.Name, Problem: "does not exist: create it, or correct the sink's ref"}
+			return nil, &ServiceNotFoundError{
+				Sink: s.Name, Namespace: namespace, Name: s.Ref.Name, Problem: "does not exist: create it, or correct the sink's ref",
+			}
 		}
 		return nil, fmt.Errorf("reading Service %s/%s of sink %q: %w", namespace, s.Ref.Name, s.Name, err)
 	}

@@ -102,7 +102,7 @@ func TestResolve(t *testing.T) {
 				i *sink.InvalidError
 			)
 			var ok bool
-			switch tc.err.(type) {
+			switch tc.err.(type) { //nolint:errorlint // the table holds them bare
 			case *sink.ServiceNotFoundError:
 				ok = errors.As(err, &s)
 			case *sink.SecretNotFoundError:

@@ -66,9 +66,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	var v any
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.UseNumber()
-	if d.Decode(&v) != nil {
-		return nil
-	}
+	_ = d.Decode(&v) // v stays nil: the text is ""
 	switch v := v.(type) {
 	case string:
 		*t = text(v)

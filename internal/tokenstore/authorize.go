@@ -80,7 +80,7 @@ func (s *Store) tryAuthorize(ctx context.Context, ch *v1alpha1.TiktokChannel, t 
 	}
 	// What is remembered of the old tokens ends with them; what was imported stays imported.
 	st := token.DecodeState(secret)
-	st.Claim, st.Epoch, st.Memory = nil, linkEpoch+1, st.Memory.Succeeded()
+	st.Claim, st.Epoch, st.Memory = nil, linkEpoch+1, st.Succeeded()
 	setTokens(secret, t)
 	if err := st.Encode(secret); err != nil {
 		return err
