@@ -81,8 +81,8 @@ var (
 	suspendedDesc     = desc("channel_suspended", "1 if the channel is suspended.", channelLabels)
 	conditionDesc     = desc("channel_condition", "1 if the condition of the channel is True, 0 if not.",
 		[]string{"namespace", "name", "type", "reason"})
-	appConditionDesc  = desc("app_condition", "1 if the condition of the TiktokApp is True, 0 if not.", []string{"name", "type", "reason"})
-	appChannelsDesc   = desc("app_channels", "Channels that use the TiktokApp.", []string{"name"})
+	appConditionDesc = desc("app_condition", "1 if the condition of the TiktokApp is True, 0 if not.", []string{"name", "type", "reason"})
+	appChannelsDesc  = desc("app_channels", "Channels that use the TiktokApp.", []string{"name"})
 )
 
 func desc(name, help string, labels []string) *prometheus.Desc {

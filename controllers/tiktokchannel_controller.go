@@ -165,12 +165,12 @@ type pass struct {
 	log logr.Logger
 	o   observation
 
-	app      *v1alpha1.TiktokApp
-	snap     *tokenstore.Snapshot // nil without a token Secret
-	imp      *importCandidate     // what is to be imported, if anything
-	wakes    []time.Time          // when to look again, beside o.wakeUps
-	heldNow  bool                 // the business was reserved, or confirmed, in this pass
-	renewed  bool                 // tokens were refreshed or imported in this pass
+	app     *v1alpha1.TiktokApp
+	snap    *tokenstore.Snapshot // nil without a token Secret
+	imp     *importCandidate     // what is to be imported, if anything
+	wakes   []time.Time          // when to look again, beside o.wakeUps
+	heldNow bool                 // the business was reserved, or confirmed, in this pass
+	renewed bool                 // tokens were refreshed or imported in this pass
 }
 
 func (p *pass) wakeIn(d time.Duration) { p.wakes = append(p.wakes, p.o.now.Add(d)) }
