@@ -59,10 +59,11 @@ type writeCounter struct {
 
 func (w *writeCounter) write(kind string) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.count++
-	if w.fail != nil {
-		return w.fail(kind)
+	fail := w.fail
+	w.mu.Unlock() // fail may block, or write itself
+	if fail != nil {
+		return fail(kind)
 	}
 	return nil
 }
@@ -318,6 +319,8 @@ func (b *bench) edit(change func(*v1alpha1.TiktokChannel)) {
 		b.t.Fatal(err)
 	}
 }
+
+var errAway = errors.New("connection refused")
 
 // reconcileOnce is one pass, whatever comes of it.
 func (r *TiktokChannelReconciler) reconcileOnce(t *testing.T, b *bench) (ctrl.Result, error) {
