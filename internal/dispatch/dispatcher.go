@@ -127,12 +127,9 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 	// Attempts outlive ctx by the grace.
 	attempts, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	d.mu.Lock()
-	d.running, d.attempts = true, attempts
-	d.mu.Unlock()
 	close(d.loaded)
 
-	d.watch(ctx)
+	d.watch(ctx, attempts)
 
 	d.mu.Lock()
 	d.running = false
@@ -161,13 +158,15 @@ func (d *Dispatcher) load(ctx context.Context) error {
 	return nil
 }
 
-// watch passes on what the log tells, until the context ends.
-func (d *Dispatcher) watch(ctx context.Context) {
+// watch passes on what the log tells, until the context ends. Workers may work once the log is watched.
+func (d *Dispatcher) watch(ctx, attempts context.Context) {
 	for ctx.Err() == nil {
 		err := d.opts.Log.Watch(ctx, func() {
-			// Whatever was stored before now was not told.
+			d.mu.Lock()
+			d.running, d.attempts = true, attempts
+			d.mu.Unlock()
 			for _, w := range d.allWorkers() {
-				w.wake()
+				w.untold()
 			}
 		}, d.notify)
 		if ctx.Err() != nil {

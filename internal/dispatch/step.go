@@ -74,7 +74,10 @@ func (w *worker) atEnd() (step, time.Duration) {
 // inHand notes, for the metrics, the event that is being delivered. With its first event, a worker counts how many wait; from then on it is
 // told of each.
 func (w *worker) inHand(ctx context.Context, event *eventlog.Stored) {
-	if !w.counted {
+	w.mu.Lock()
+	counted := w.counted
+	w.mu.Unlock()
+	if !counted {
 		w.count(ctx)
 	}
 	w.mu.Lock()

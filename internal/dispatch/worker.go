@@ -49,6 +49,7 @@ type worker struct {
 	since   time.Time
 	// countedThrough is the sequence up to which pending was counted, not told.
 	countedThrough uint64
+	counted        bool
 	// told are the events that the log told of while they were being counted.
 	counting bool
 	told     []uint64
@@ -58,7 +59,6 @@ type worker struct {
 	saved      uint64
 	savedAt    time.Time
 	failures   int
-	counted    bool
 	target     sink.Target
 	targetOf   *config
 	resolvedAt time.Time
@@ -97,6 +97,14 @@ func (w *worker) hint(sequence uint64) {
 		w.told = append(w.told, sequence)
 	}
 	w.again = true
+	w.mu.Unlock()
+	w.wake()
+}
+
+// untold says that events may have been stored that the log did not tell of.
+func (w *worker) untold() {
+	w.mu.Lock()
+	w.counted = false
 	w.mu.Unlock()
 	w.wake()
 }

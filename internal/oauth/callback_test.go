@@ -160,6 +160,14 @@ func TestRefusals(t *testing.T) {
 			},
 			result: oauth.ResultScopesMissing, event: "message.list.send", holder: "shop/acme",
 		},
+		"scopes missing, of an account that the channel has without a reservation": {
+			prepare: func(f *fixture, ch *v1alpha1.TiktokChannel) {
+				ch.Status.BusinessID = business
+				f.update(ch)
+				f.sim.SetConsent(simulator.Consent{DenyScopes: []string{"message.list.send"}})
+			},
+			result: oauth.ResultScopesMissing, event: "message.list.send",
+		},
 		"scopes missing, of an account that another channel holds": {
 			prepare: func(f *fixture, _ *v1alpha1.TiktokChannel) {
 				f.hold(business, f.channel("other", "theirs"))
@@ -355,6 +363,9 @@ func testRefusal(t *testing.T, tc refusal) {
 	}
 	if strings.Contains(f.allLogs(), "\x00") {
 		t.Error("the log holds control characters")
+	}
+	if n := f.sim.CountCalls("tt_user/oauth2/token/"); n > 1 {
+		t.Errorf("the code was sent %d times", n)
 	}
 	// The same answer again is refused, whatever the first time brought: nothing else would be needed to try codes.
 	if tc.result != oauth.ResultUnavailable {

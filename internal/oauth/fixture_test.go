@@ -136,6 +136,8 @@ type settings struct {
 	// change the options.
 	change func(*oauth.Options)
 	sim    simulator.Options
+	// tiktok is what TikTok is called with.
+	tiktok *http.Client
 }
 
 func newFixture(t testing.TB, s settings) *fixture {
@@ -179,7 +181,7 @@ func newFixture(t testing.TB, s settings) *fixture {
 }
 
 func (f *fixture) serve(s settings) {
-	f.apps = appclient.New(appclient.Options{Reader: f.client})
+	f.apps = appclient.New(appclient.Options{Reader: f.client, HTTPClient: s.tiktok})
 	f.opts = oauth.Options{
 		Reader: f.client, Namespace: operatorNamespace, Apps: f.apps,
 		Allowed: func(ctx context.Context, app *v1alpha1.TiktokApp, namespace string) (bool, error) {
