@@ -72,13 +72,14 @@ func once[T any](ctx context.Context, r *reviewer, key string, work func(context
 
 // authenticate says whose a token is. The error is a *rejectedError, or the API server could not be asked.
 func (r *reviewer) authenticate(ctx context.Context, token string, digest tokenDigest) (authenticationv1.UserInfo, error) {
-	if user, ok := r.users.Get(digest); ok {
-		return user.(authenticationv1.UserInfo), nil
-	}
-	if err, ok := r.rejected.Get(digest); ok {
-		return authenticationv1.UserInfo{}, err.(*rejectedError)
+	if user, known, rejected := r.knownUser(digest); known {
+		return user, rejected
 	}
 	return once(ctx, r, fmt.Sprintf("token %x", digest), func(ctx context.Context) (authenticationv1.UserInfo, error) {
+		// Whoever looked just before an answer came, and asks just after, finds it here.
+		if user, known, rejected := r.knownUser(digest); known {
+			return user, rejected
+		}
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: []string{r.opts.Audience}}}
 		if err := r.opts.Client.Create(ctx, review); err != nil {
 			return authenticationv1.UserInfo{}, fmt.Errorf("reviewing a token: %w", err)
