@@ -104,15 +104,25 @@ func (r *reviewer) authenticate(ctx context.Context, token string, digest tokenD
 	})
 }
 
+func (r *reviewer) knownUser(digest tokenDigest) (user authenticationv1.UserInfo, known bool, rejected error) {
+	if user, ok := r.users.Get(digest); ok {
+		return user.(authenticationv1.UserInfo), true, nil
+	}
+	if err, ok := r.rejected.Get(digest); ok {
+		return authenticationv1.UserInfo{}, true, err.(*rejectedError)
+	}
+	return authenticationv1.UserInfo{}, false, nil
+}
+
 // authorize says whether a user may do something. The error means that the API server could not be asked.
 func (r *reviewer) authorize(ctx context.Context, user authenticationv1.UserInfo, q question) (bool, error) {
-	if _, ok := r.allowed.Get(q); ok {
-		return true, nil
-	}
-	if _, ok := r.forbidden.Get(q); ok {
-		return false, nil
+	if allowed, known := r.knownAnswer(q); known {
+		return allowed, nil
 	}
 	return once(ctx, r, fmt.Sprintf("question %q", q), func(ctx context.Context) (bool, error) {
+		if allowed, known := r.knownAnswer(q); known {
+			return allowed, nil
+		}
 		extra := make(map[string]authorizationv1.ExtraValue, len(user.Extra))
 		for key, value := range user.Extra {
 			extra[key] = authorizationv1.ExtraValue(value)
@@ -134,4 +144,12 @@ func (r *reviewer) authorize(ctx context.Context, user authenticationv1.UserInfo
 		r.allowed.Add(q, struct{}{}, keepYes)
 		return true, nil
 	})
+}
+
+func (r *reviewer) knownAnswer(q question) (allowed, known bool) {
+	if _, ok := r.allowed.Get(q); ok {
+		return true, true
+	}
+	_, ok := r.forbidden.Get(q)
+	return false, ok
 }

@@ -31,7 +31,7 @@ func (a *attempt) run(ctx context.Context, code string) *outcome {
 	}
 	a.readProfile(ctx)
 	if missing := token.Missing(a.tokens.Scopes, a.app.Spec.Scopes); len(a.tokens.Scopes) > 0 && len(missing) > 0 {
-		a.revoke(ctx)
+		a.discard(ctx)
 		return scopesMissing(a.ch, a.account, missing)
 	}
 	return a.settle(ctx)

@@ -106,7 +106,7 @@ func (h *Handler) granted(ctx context.Context, att *attempt) *outcome {
 	if err == nil {
 		var signed string
 		if signed, err = keys.SignReceipt(receipt, h.opts.Clock.Now()); err == nil {
-			return &outcome{result: ResultRedirected, location: att.app.doneURL(signed), redirect: http.StatusSeeOther}
+			return &outcome{result: ResultGranted, location: att.app.doneURL(signed), redirect: http.StatusSeeOther}
 		}
 	}
 	h.opts.Log.Error(err, "A receipt could not be made; the page is shown in place")

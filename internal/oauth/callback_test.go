@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,9 @@ func TestGranted(t *testing.T) {
 			f.expect(f.open(browser, p.url.String()), oauth.ResultGranted, "@acme") // reloaded
 			f.clock.SetTime(f.clock.Now().Add(2 * time.Hour))
 			f.expect(f.open(browser, p.url.String()), oauth.ResultReceiptExpired)
+			if want := []oauth.Result{oauth.ResultRedirected, oauth.ResultGranted}; !slices.Equal(f.results, want) {
+				t.Errorf("observed %v", f.results)
+			}
 
 			secret := f.tokens(ch)
 			if secret == nil || string(secret.Data[v1alpha1.BusinessIDKey]) != business || secret.Type != v1alpha1.TokenSecretType ||
@@ -371,8 +375,8 @@ func testRefusal(t *testing.T, tc refusal) {
 	if tc.result != oauth.ResultUnavailable {
 		f.expect(f.open(browser, callback.String()), oauth.ResultStateReused)
 	}
-	if len(f.results) == 0 {
-		t.Error("nothing was observed")
+	if len(f.results) < 2 || f.results[0] != oauth.ResultRedirected || f.results[1] != tc.result {
+		t.Errorf("observed %v", f.results)
 	}
 }
 

@@ -57,7 +57,8 @@ func pageOf(path string) string {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var o *outcome
-	switch page := pageOf(r.URL.Path); {
+	page := pageOf(r.URL.Path)
+	switch {
 	case page == "":
 		o = notFound()
 	// A HEAD of the callback would use its state up and leave the person without a page: link scanners send such.
@@ -70,7 +71,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		o = h.done(r)
 	}
-	if h.opts.Observe != nil {
+	if h.opts.Observe != nil && (page == startPath || page == callbackPath) {
 		h.opts.Observe(o.result)
 	}
 	if err := h.pages.write(w, o); err != nil {

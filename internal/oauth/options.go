@@ -62,26 +62,27 @@ type Options struct {
 	Uses Uses
 	// Recorder tells of refused authorizations in events on the channel. Default: none.
 	Recorder events.EventRecorder
-	// Observe is told what came of each request, for a metric. Default: nobody.
+	// Observe is told what came of each start and of each callback, for a metric. Default: nobody.
 	Observe func(Result)
 	// Clock defaults to the real one.
 	Clock clock.Clock
 	// Log defaults to none.
 	Log logr.Logger
 	// AnswerWithin bounds a callback, from its arrival to its page; in it, storing the tokens is tried again for as long as the API server is
-	// away. It must be below the server's write timeout. Default: 50s.
+	// away. It must be 15s below the server's write timeout, for giving up what failed. Default: 45s.
 	AnswerWithin time.Duration
 }
 
 const (
-	defaultAnswerWithin = 50 * time.Second
+	defaultAnswerWithin = 45 * time.Second
 	// lookupTimeout bounds what is asked of the API server before TikTok is.
 	lookupTimeout = 10 * time.Second
 	// exchangeTimeout bounds the exchange of the code, and what else must be asked to know whose tokens they are.
 	exchangeTimeout = 15 * time.Second
 	// profileTimeout bounds the reading of the profile, which only gives the page a name.
 	profileTimeout = 5 * time.Second
-	// cleanupTimeout bounds giving up what a failed authorization took, after AnswerWithin at the latest.
+	// cleanupTimeout bounds each of the two steps that may follow AnswerWithin: looking whether a write got through, and giving up what a failed
+	// authorization took.
 	cleanupTimeout = 5 * time.Second
 )
 

@@ -7,7 +7,7 @@ type Result string
 
 // Results.
 const (
-	// ResultRedirected: the browser was sent on, to TikTok or from the callback to the receipt. There is no page.
+	// ResultRedirected: the browser was sent on to TikTok. There is no page.
 	ResultRedirected Result = "redirected"
 	// ResultGranted: the channel is connected.
 	ResultGranted Result = "granted"

@@ -17,7 +17,7 @@ import (
 // again until ctx ends.
 func (a *attempt) settle(ctx context.Context) *outcome {
 	if o := a.persistently(ctx, "looking at the channel again", func() (*outcome, error) { return a.recheck(ctx) }); o != nil {
-		a.revoke(ctx)
+		a.discard(ctx)
 		return o
 	}
 	o := a.persistently(ctx, "reserving the business", func() (*outcome, error) { return a.hold(ctx) })
@@ -26,8 +26,10 @@ func (a *attempt) settle(ctx context.Context) *outcome {
 	}
 	// An account in use is another channel's, which lives by the same permission: nothing of it is touched.
 	if o != nil && o.result != ResultAccountInUse {
-		a.release(ctx)
-		a.revoke(ctx)
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+		a.release(cleanup)
+		a.revoke(cleanup)
 	}
 	return o
 }
@@ -121,8 +123,6 @@ func (a *attempt) keeps(ctx context.Context) (bool, error) {
 // release gives the reservation up after the tokens could not be stored, unless the business is the channel's in any case. Where that cannot
 // be found out the reservation stays: it is the channel's own, and its next authorization goes on with it.
 func (a *attempt) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
 	keeps, err := a.keeps(ctx)
 	if err == nil && !keeps {
 		err = a.opts.Reservations.Release(ctx, a.tokens.BusinessID, a.ch)
@@ -133,12 +133,17 @@ func (a *attempt) release(ctx context.Context) {
 	}
 }
 
+// discard gets rid of tokens for which nothing was reserved yet, also when the time for the callback is over.
+func (a *attempt) discard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	a.revoke(ctx)
+}
+
 // revoke tells TikTok that tokens which nobody keeps are not wanted, as far as that can be known to hurt nobody. TikTok may end everything
 // that the business granted to the app, not these tokens alone: so the tokens of a business that any channel holds, this one included, are
 // left to expire. It is tried once; tokens that nobody has are harmless.
 func (a *attempt) revoke(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
 	if keeps, err := a.keeps(ctx); keeps || err != nil {
 		return
 	}
