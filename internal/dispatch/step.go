@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
@@ -145,7 +148,8 @@ func (w *worker) resolve(ctx context.Context, c *config) (sink.Target, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.sink.Timeout())
 	defer cancel()
-	target, err := sink.Resolve(ctx, w.d.opts.Reader, c.channel, c.sink)
+	ch := &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: w.channel.Namespace, Name: w.channel.Name}}
+	target, err := sink.Resolve(ctx, w.d.opts.Reader, ch, c.sink)
 	if err != nil {
 		w.targetOf = nil
 		return sink.Target{}, err
@@ -162,7 +166,8 @@ func (w *worker) failed(c *config, r result) (step, time.Duration) {
 	w.failures++
 	minimum, maximum := c.sink.BackoffBounds()
 	wait := backoff(w.failures, minimum, maximum, r.retryAfter, w.d.random())
-	log := w.logger().WithValues("outcome", r.outcome, "reason", r.problem, "failures", w.failures, "retryIn", wait.Round(time.Millisecond).String())
+	log := w.logger().WithValues("outcome", r.outcome, "reason", r.problem, "failures", w.failures,
+		"retryIn", wait.Round(time.Millisecond).String())
 	if w.targetOf == c {
 		log = log.WithValues("target", w.target.Origin())
 	}

@@ -66,18 +66,17 @@ type worker struct {
 
 // config is what a worker delivers by; it does not change.
 type config struct {
-	channel *v1alpha1.TiktokChannel
+	suspend bool
 	sink    *v1alpha1.Sink
 }
 
 // configure sets what the worker delivers by. A change takes effect at once, in the midst of a back-off too.
 func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
-	next := &config{channel: ch.DeepCopy(), sink: s.DeepCopy()}
 	w.mu.Lock()
 	old := w.config
-	unchanged := old != nil && old.channel.Spec.Suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s)
+	unchanged := old != nil && old.suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s)
 	if !unchanged {
-		w.config = next
+		w.config = &config{suspend: ch.Spec.Suspend, sink: s.DeepCopy()}
 		w.retryAt = time.Time{}
 	}
 	w.mu.Unlock()
@@ -117,7 +116,7 @@ func (w *worker) wake() {
 		return
 	}
 	w.again = true
-	if w.active || w.config.channel.Spec.Suspend || w.retryAt.After(w.d.opts.Clock.Now()) {
+	if w.active || w.config.suspend || w.retryAt.After(w.d.opts.Clock.Now()) {
 		return
 	}
 	attempts, ok := w.d.begin()
@@ -175,40 +174,44 @@ func (w *worker) work(ctx context.Context) {
 	for {
 		c, ok := w.begin()
 		if !ok {
-			return
+			w.save(ctx, true)
+			if w.quit() {
+				return
+			}
+			continue
 		}
 		next, wait := w.step(ctx, c)
-		w.save(ctx, next != stepGoOn || !w.mayGoOn())
+		w.save(ctx, next != stepGoOn)
 		if next != stepGoOn && w.end(next, wait, c) {
 			return
 		}
 	}
 }
 
-// begin takes the config for the next step; ok is false, and the worker inactive, if it must not go on.
+// begin takes the config for the next step; ok is false if the worker must not go on.
 func (w *worker) begin() (c *config, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.again = false
-	if w.stopped || w.config.channel.Spec.Suspend || w.d.stopping() {
-		w.active = false
-		return nil, false
-	}
-	return w.config, true
+	return w.config, w.mayWork()
 }
+
+// quit makes the worker inactive, unless it may go on after all.
+func (w *worker) quit() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active = w.mayWork()
+	return !w.active
+}
+
+// mayWork says whether the worker may deliver. w.mu is held.
+func (w *worker) mayWork() bool { return !w.stopped && !w.config.suspend && !w.d.stopping() }
 
 // current says whether the config is still the one to deliver by.
 func (w *worker) current(c *config) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.config == c && !w.stopped
-}
-
-// mayGoOn says whether begin will let the worker go on; if not, this is the time to store its position.
-func (w *worker) mayGoOn() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return !w.stopped && !w.config.channel.Spec.Suspend && !w.d.stopping()
 }
 
 // end makes the worker inactive, unless something happened meanwhile that it has not seen.

@@ -92,8 +92,8 @@ func stored(m *nats.Msg) (*Stored, error) {
 // countAttempts is how often Pending counts again because the log grew meanwhile.
 const countAttempts = 3
 
-// Pending counts the channel's events after a position, among those up to the sequence through. It may take the server tens of milliseconds on
-// a large log: it is for a backlog's size when one is found, not for each event.
+// Pending counts the channel's events after a position, among those up to the sequence through (while many come in, not to the last one). It may
+// take the server tens of milliseconds on a large log: it is for a backlog's size when one is found, not for each event.
 func (l *Log) Pending(ctx context.Context, channelUID string, after Position) (count, through uint64, err error) {
 	if !isToken(channelUID) {
 		return 0, 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)

@@ -64,12 +64,17 @@ func (c *credentials) Forget(string) {
 // brokenLog fails as it is told to.
 type brokenLog struct {
 	ingest.EventLog
-	err error
+	err    error
+	before func() // runs once, before the next append
 }
 
 func (b *brokenLog) Append(ctx context.Context, r eventlog.Record) (eventlog.Result, error) {
 	if b.err != nil {
 		return eventlog.Result{}, b.err
+	}
+	if before := b.before; before != nil {
+		b.before = nil
+		before()
 	}
 	return b.EventLog.Append(ctx, r)
 }
@@ -447,6 +452,25 @@ func TestUnknownBusinessIsRoutedWhenItsChannelAppears(t *testing.T) {
 	}
 	if n := len(f.events(t, "uid-0")); n != 0 {
 		t.Fatalf("another channel got %d events", n)
+	}
+}
+
+func TestChannelThatAppearsWhileAnEventIsStored(t *testing.T) {
+	f := setup(t)
+	f.broken.before = func() { // after the handler found no channel
+		ch := channel("ch", "uid-1", business)
+		if err := f.client.Create(t.Context(), ch); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.router.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(ch)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w := f.post("/webhooks/app", text("1", "c"), secret); w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if n := len(f.events(t, "uid-1")); n != 1 {
+		t.Fatalf("%d events: what was stored as unrouted waits for ever", n)
 	}
 }
 
