@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -20,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 const (
@@ -69,11 +67,8 @@ func (s *stage) open(ctx context.Context) error {
 // build makes the binaries that the demo runs: the real ones.
 func (s *stage) build(ctx context.Context) error {
 	say("Building the binaries")
-	for _, name := range []string{"manager", "webhook", "tiktok-simulator"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(s.dir, name), "./cmd/"+name) //nolint:gosec // our own
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s (run the demo from the checkout's top): %w\n%s", name, err, out)
-		}
+	if err := program.Build(ctx, s.dir, []string{"manager", "webhook", "tiktok-simulator"}); err != nil {
+		return fmt.Errorf("the demo runs from the checkout's top: %w", err)
 	}
 	return nil
 }
@@ -120,7 +115,7 @@ func (s *stage) openCluster() error {
 }
 
 func (s *stage) startProcesses(ctx context.Context) error {
-	ports, err := freePorts(5)
+	ports, err := program.Ports(5)
 	if err != nil {
 		return err
 	}
@@ -147,7 +142,7 @@ func (s *stage) startProcesses(ctx context.Context) error {
 		if err := s.start(p.name, p.args...); err != nil {
 			return err
 		}
-		if err := wait(ctx, time.Minute, p.name+" to be ready", func() (bool, error) { return answers(ctx, p.ready), nil }); err != nil {
+		if err := program.Wait(ctx, time.Minute, p.name+" to be ready", func() (bool, error) { return answers(ctx, p.ready), nil }); err != nil {
 			return err
 		}
 	}
@@ -156,32 +151,11 @@ func (s *stage) startProcesses(ctx context.Context) error {
 
 // start runs one of the binaries, with its output in a file.
 func (s *stage) start(name string, args ...string) error {
-	log, err := os.Create(filepath.Join(s.dir, "logs", name+".log"))
+	p, err := program.Start(filepath.Join(s.dir, name), filepath.Join(s.dir, "logs", name+".log"), args...)
 	if err != nil {
-		return fmt.Errorf("making a log file: %w", err)
+		return err
 	}
-	cmd := exec.Command(filepath.Join(s.dir, name), args...) //nolint:gosec,noctx // our own; it is stopped by a signal, with time to finish
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the demo, which stops the others in order
-	if err := cmd.Start(); err != nil {
-		return errors.Join(fmt.Errorf("starting %s: %w", name, err), log.Close())
-	}
-	s.closers = append(s.closers, func() error {
-		defer log.Close()
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		select {
-		case err := <-done:
-			if err != nil {
-				return fmt.Errorf("%s ended badly: %w", name, err)
-			}
-			return nil
-		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
-			return fmt.Errorf("%s had to be killed", name)
-		}
-	})
+	s.closers = append(s.closers, func() error { return p.Stop(20 * time.Second) })
 	return nil
 }
 
@@ -205,24 +179,6 @@ Things to try in another terminal:
   curl -d '{"mode":"page"}' %[2]s/admin/consent
 
 `, s.kubeconfig, s.simulator, s.public, filepath.Join(s.dir, "logs"))
-}
-
-func freePorts(n int) ([]int, error) {
-	ports, held := make([]int, 0, n), make([]net.Listener, 0, n)
-	defer func() {
-		for _, l := range held {
-			_ = l.Close() // only its number is wanted
-		}
-	}()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		held = append(held, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 func answers(ctx context.Context, url string) bool {
@@ -259,28 +215,6 @@ func post(ctx context.Context, url, body string) error {
 		return fmt.Errorf("the simulator answered %s: %s", resp.Status, answer)
 	}
 	return nil
-}
-
-// wait polls until done says so.
-func wait(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
-	deadline := time.Now().Add(limit)
-	for {
-		ok, err := done()
-		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		}
-		if ok {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %s in vain for %s", limit, what)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 func say(format string, args ...any) {

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 // tour goes through the life of a channel and checks every step.
@@ -78,7 +79,7 @@ func (g *guide) create(ctx context.Context) error {
 	}
 	g.closers = append(g.closers, func() error { return g.removed(context.WithoutCancel(ctx)) })
 	app := &v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
-	err := wait(ctx, 30*time.Second, "the TiktokApp to be Ready", func() (bool, error) {
+	err := program.Wait(ctx, 30*time.Second, "the TiktokApp to be Ready", func() (bool, error) {
 		if err := g.k8s.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
 			return false, err
 		}
@@ -99,7 +100,7 @@ func (g *guide) removed(ctx context.Context) error {
 		return err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: ch.TokenSecretName()}}
-	err := wait(ctx, 20*time.Second, "the channel to go", func() (bool, error) {
+	err := program.Wait(ctx, 20*time.Second, "the channel to go", func() (bool, error) {
 		err := g.k8s.Get(ctx, client.ObjectKeyFromObject(ch), ch)
 		return err != nil && client.IgnoreNotFound(err) == nil, client.IgnoreNotFound(err)
 	})
@@ -113,7 +114,7 @@ func (g *guide) removed(ctx context.Context) error {
 	if err := client.IgnoreNotFound(g.k8s.Delete(ctx, app)); err != nil {
 		return err
 	}
-	return wait(ctx, 20*time.Second, "the app to go", func() (bool, error) {
+	return program.Wait(ctx, 20*time.Second, "the app to go", func() (bool, error) {
 		err := g.k8s.Get(ctx, client.ObjectKeyFromObject(app), app)
 		return err != nil && client.IgnoreNotFound(err) == nil, client.IgnoreNotFound(err)
 	})
@@ -151,7 +152,7 @@ func (g *guide) receive(text string) func(context.Context) error {
 		if err := post(ctx, g.simulator+"/admin/events", fmt.Sprintf(`{"text":%q,"user":"alice"}`, text)); err != nil {
 			return err
 		}
-		return wait(ctx, 20*time.Second, "the message to arrive at the sink", func() (bool, error) { return g.sink.got(text), nil })
+		return program.Wait(ctx, 20*time.Second, "the message to arrive at the sink", func() (bool, error) { return g.sink.got(text), nil })
 	}
 }
 
@@ -183,7 +184,7 @@ func (g *guide) disconnect(ctx context.Context) error {
 // until polls the channel, and prints its conditions as they turn.
 func (g *guide) until(ctx context.Context, what string, done func(*v1alpha1.TiktokChannel) bool) (*v1alpha1.TiktokChannel, error) {
 	ch := &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "demo"}}
-	err := wait(ctx, 2*tokenLife, what, func() (bool, error) {
+	err := program.Wait(ctx, 2*tokenLife, what, func() (bool, error) {
 		if err := g.k8s.Get(ctx, client.ObjectKeyFromObject(ch), ch); err != nil {
 			return false, err
 		}

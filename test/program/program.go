@@ -1,0 +1,137 @@
+// Package program builds and runs the project's own binaries for the demo and for the suites that need real processes: ones that can be
+// killed, measured and read. Everything it starts belongs to its caller, who stops it.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const module = "github.com/tiktok-operator/tiktok-operator"
+
+// Build makes binaries of cmd/NAME in dir. It must run inside the checkout. extra are arguments of go build, such as -race.
+func Build(ctx context.Context, dir string, names []string, extra ...string) error {
+	for _, name := range names {
+		args := append([]string{"build", "-buildvcs=false", "-o", filepath.Join(dir, name)}, extra...)
+		cmd := exec.CommandContext(ctx, "go", append(args, module+"/cmd/"+name)...) //nolint:gosec // our own
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", name, err, out)
+		}
+	}
+	return nil
+}
+
+// Process is a running binary.
+type Process struct {
+	name string
+	cmd  *exec.Cmd
+	log  *os.File
+	done chan struct{}
+	once sync.Once
+	err  error // of Wait, once done is closed
+}
+
+// Start runs a binary with its output appended to a file.
+func Start(path, logFile string, args ...string) (*Process, error) {
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // the caller's directory
+	if err != nil {
+		return nil, fmt.Errorf("making a log file: %w", err)
+	}
+	p := &Process{name: filepath.Base(path), cmd: exec.Command(path, args...), log: log, done: make(chan struct{})} //nolint:gosec,noctx // ends by a signal
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the caller, who stops the others in order
+	if err := p.cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.name, err), log.Close())
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		_ = log.Close()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Signal sends a signal; to an ended process it does nothing.
+func (p *Process) Signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+// Stop asks the process to end (SIGTERM) and kills it after a grace period. Its error says that it ended badly or had to be killed; a process
+// that was killed before ends well.
+func (p *Process) Stop(grace time.Duration) (err error) {
+	p.once.Do(func() {
+		p.Signal(syscall.SIGTERM)
+		select {
+		case <-p.done:
+			if p.err != nil {
+				err = fmt.Errorf("%s ended badly: %w", p.name, p.err)
+			}
+		case <-time.After(grace):
+			_ = p.cmd.Process.Kill()
+			<-p.done
+			err = fmt.Errorf("%s had to be killed after %s", p.name, grace)
+		}
+	})
+	return err
+}
+
+// Kill ends the process at once (SIGKILL) and waits until it has.
+func (p *Process) Kill() {
+	p.once.Do(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+}
+
+// Ports finds free ports on loopback.
+func Ports(n int) ([]int, error) {
+	ports, held := make([]int, 0, n), make([]net.Listener, 0, n)
+	defer func() {
+		for _, l := range held {
+			_ = l.Close() // only its number is wanted
+		}
+	}()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		held = append(held, l)
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// Wait polls until done says so, for at most limit. An error of done ends it.
+func Wait(ctx context.Context, limit time.Duration, what string, done func() (bool, error)) error {
+	deadline := time.Now().Add(limit)
+	for {
+		ok, err := done()
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		}
+		if ok {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited %s in vain for %s", limit, what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
