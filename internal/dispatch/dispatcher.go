@@ -21,7 +21,7 @@ import (
 // EventLog is what the Dispatcher needs of the event log. *eventlog.Log is one.
 type EventLog interface {
 	Next(ctx context.Context, channelUID string, after eventlog.Position) (*eventlog.Stored, error)
-	Pending(ctx context.Context, channelUID string, after eventlog.Position) (count, through uint64, err error)
+	Pending(ctx context.Context, channelUID string, after eventlog.Position) (eventlog.Backlog, error)
 	Watch(ctx context.Context, ready func(), notify func(channelUID string, sequence uint64)) error
 	Sinks(ctx context.Context) ([]eventlog.SinkState, error)
 	SaveSink(ctx context.Context, s eventlog.SinkState) error
@@ -137,7 +137,7 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 	grace := d.opts.Clock.AfterFunc(d.opts.ShutdownGrace, cancel)
 	defer grace.Stop()
 	for _, w := range d.allWorkers() {
-		w.stopTimer()
+		w.pause()
 	}
 	d.group.Wait()
 	return nil

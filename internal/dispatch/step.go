@@ -27,7 +27,7 @@ func (w *worker) step(ctx context.Context, c *config) (step, time.Duration) {
 	if !w.current(c) {
 		return stepGoOn, 0 // suspended or changed meanwhile: an event that came later must not go by the old settings
 	}
-	w.inHand(ctx, event)
+	w.inHand(event)
 	normalized, err := cloudevent.Normalize(cloudevent.Input{
 		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Body: event.Body, ReceivedAt: event.ReceivedAt,
 	})
@@ -70,52 +70,8 @@ func (w *worker) atEnd() (step, time.Duration) {
 		w.stale++
 		return stepWait, staleRetry
 	}
-	w.pending, w.since = 0, time.Time{}
+	w.waiting.none()
 	return stepEnd, 0
-}
-
-// inHand notes, for the metrics, the event that is being delivered. With its first event, a worker counts how many wait; from then on it is
-// told of each.
-func (w *worker) inHand(ctx context.Context, event *eventlog.Stored) {
-	w.mu.Lock()
-	counted := w.counted
-	w.mu.Unlock()
-	if !counted {
-		w.count(ctx)
-	}
-	w.mu.Lock()
-	w.since = event.StoredAt
-	w.pending = max(w.pending, 1)
-	w.mu.Unlock()
-}
-
-func (w *worker) count(ctx context.Context) {
-	w.mu.Lock()
-	w.counting, w.told = true, nil
-	w.mu.Unlock()
-	n, through, err := w.d.opts.Log.Pending(ctx, w.uid, w.position)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.counting = false
-	if err != nil {
-		return
-	}
-	for _, sequence := range w.told {
-		if sequence > through {
-			n++
-		}
-	}
-	w.counted, w.pending, w.countedThrough, w.told = true, n, through, nil
-}
-
-// advance moves the position past an event that is done with.
-func (w *worker) advance(event *eventlog.Stored) {
-	w.position = eventlog.Position{Sequence: event.Sequence}
-	w.mu.Lock()
-	if w.pending > 0 {
-		w.pending--
-	}
-	w.mu.Unlock()
 }
 
 // save stores the position, at most every saveInterval unless it must. A failure costs no more than a repeated delivery after a restart.

@@ -37,6 +37,8 @@ type worker struct {
 	again   bool // something happened that it may not have seen
 	done    sync.WaitGroup
 	cancel  context.CancelFunc // of the goroutine's attempt
+	// cancelCount ends the counting of the backlog.
+	cancelCount context.CancelFunc
 
 	// hinted is the newest event that the log told of.
 	hinted uint64
@@ -44,18 +46,11 @@ type worker struct {
 	// retryAt is set while the worker waits after a failure.
 	retryAt time.Time
 	timer   clock.Timer
-	// pending counts events known to wait; the first of them is since then in the log.
-	pending uint64
-	since   time.Time
-	// countedThrough is the sequence up to which pending was counted, not told.
-	countedThrough uint64
-	counted        bool
-	// told are the events that the log told of while they were being counted.
-	counting bool
-	told     []uint64
+	waiting waiting
+	// position is written by the goroutine only, with mu held.
+	position eventlog.Position
 
 	// Only the goroutine uses these.
-	position   eventlog.Position
 	saved      uint64
 	savedAt    time.Time
 	failures   int
@@ -89,12 +84,7 @@ func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
 func (w *worker) hint(sequence uint64) {
 	w.mu.Lock()
 	w.hinted, w.stale = max(w.hinted, sequence), 0
-	if sequence > w.countedThrough {
-		w.pending++
-	}
-	if w.counting {
-		w.told = append(w.told, sequence)
-	}
+	w.waiting.tell(sequence)
 	w.again = true
 	w.mu.Unlock()
 	w.wake()
@@ -103,7 +93,7 @@ func (w *worker) hint(sequence uint64) {
 // untold says that events may have been stored that the log did not tell of.
 func (w *worker) untold() {
 	w.mu.Lock()
-	w.counted = false
+	w.waiting.counted = false
 	w.mu.Unlock()
 	w.wake()
 }
@@ -140,17 +130,23 @@ func (w *worker) stop() {
 	w.mu.Lock()
 	w.stopped = true
 	w.clearTimer()
-	if w.cancel != nil {
-		w.cancel()
+	for _, cancel := range []context.CancelFunc{w.cancel, w.cancelCount} {
+		if cancel != nil {
+			cancel()
+		}
 	}
 	w.mu.Unlock()
 	w.done.Wait()
 }
 
-func (w *worker) stopTimer() {
+// pause ends what only waits: the Dispatcher stops.
+func (w *worker) pause() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clearTimer()
+	if w.cancelCount != nil {
+		w.cancelCount()
+	}
 }
 
 func (w *worker) clearTimer() {
@@ -235,13 +231,6 @@ func (w *worker) end(next step, wait time.Duration, c *config) bool {
 		})
 	}
 	return true
-}
-
-// backlog is how many events wait, and since when the oldest does; zero if none is known to.
-func (w *worker) backlog() (pending uint64, since time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.pending, w.since
 }
 
 func (w *worker) logger() logr.Logger {

@@ -20,11 +20,12 @@ type Position struct {
 	From time.Time
 }
 
-// getRequest is JetStream's direct get: the first message of a subject from a sequence or a time on.
+// getRequest is JetStream's direct get: the first message of a subject from a sequence or a time on, or the last one.
 type getRequest struct {
 	Sequence  uint64     `json:"seq,omitempty"`
 	StartTime *time.Time `json:"start_time,omitempty"`
-	NextFor   string     `json:"next_by_subj"`
+	NextFor   string     `json:"next_by_subj,omitempty"`
+	LastFor   string     `json:"last_by_subj,omitempty"`
 	Batch     int        `json:"batch,omitempty"`
 	MaxBytes  int        `json:"max_bytes,omitempty"`
 	NoHeaders bool       `json:"no_hdr,omitempty"`
@@ -89,40 +90,54 @@ func stored(m *nats.Msg) (*Stored, error) {
 	return &Stored{Record: decodeRecord(m.Header, m.Data), Sequence: sequence, StoredAt: at}, nil
 }
 
-// countAttempts is how often Pending counts again because the log grew meanwhile.
+// Backlog is what waits for a reader of a channel's events.
+type Backlog struct {
+	// Count is the number of events after the reader's position.
+	Count uint64
+	// Through is the sequence of the newest event that is in Count.
+	Through uint64
+	// Exact is false if events of the channel were stored while it was counted: a few up to Through may be missing from Count.
+	Exact bool
+}
+
+// countAttempts is how often Pending counts again because the channel received events meanwhile.
 const countAttempts = 3
 
-// Pending counts the channel's events after a position, among those up to the sequence through (while many come in, not to the last one). It may
-// take the server tens of milliseconds on a large log: it is for a backlog's size when one is found, not for each event.
-func (l *Log) Pending(ctx context.Context, channelUID string, after Position) (count, through uint64, err error) {
+// Pending counts the channel's events after a position. It may take the server tens of milliseconds on a large log: it is for a backlog's size
+// when one is found, not for each event.
+func (l *Log) Pending(ctx context.Context, channelUID string, after Position) (Backlog, error) {
 	if !isToken(channelUID) {
-		return 0, 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
+		return Backlog{}, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
 	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	before, err := l.end(ctx)
+	before, err := l.newest(ctx, channelUID)
+	var backlog Backlog
 	for range countAttempts {
 		if err != nil {
-			return 0, 0, err
+			return Backlog{}, err
 		}
-		if count, err = l.count(ctx, channelUID, after); err != nil {
-			return 0, 0, err
+		if backlog.Count, err = l.count(ctx, channelUID, after); err != nil {
+			return Backlog{}, err
 		}
-		if through, err = l.end(ctx); err == nil && through == before {
+		if backlog.Through, err = l.newest(ctx, channelUID); err != nil {
+			return Backlog{}, err
+		}
+		if backlog.Exact = backlog.Through == before; backlog.Exact {
 			break
 		}
-		before = through
+		before = backlog.Through
 	}
-	return count, through, err
+	return backlog, nil
 }
 
-// end is the sequence of the newest event.
-func (l *Log) end(ctx context.Context) (uint64, error) {
-	stream, err := l.readJS.Stream(ctx, eventsStream)
-	if err != nil {
-		return 0, &UnavailableError{Doing: "looking for the end of the log", Err: err}
+// newest is the sequence of the channel's newest event; 0 if it has none.
+func (l *Log) newest(ctx context.Context, channelUID string) (uint64, error) {
+	event, err := l.next(ctx, eventsStream, getRequest{LastFor: channelFilter(channelUID)})
+	if err != nil || event == nil {
+		return 0, err
 	}
-	return stream.CachedInfo().State.LastSeq, nil
+	return event.Sequence, nil
 }
 
 func (l *Log) count(ctx context.Context, channelUID string, after Position) (uint64, error) {
