@@ -52,6 +52,7 @@ func TestAdmissionRefuses(t *testing.T) {
 		"app: fragment":               {app("example.com", "example.com/#a"), "no query, fragment or user"},
 		"app: user":                   {app("https://", "https://me@"), "no query, fragment or user"},
 		"app: port":                   {app("example.com", "example.com:8443"), "publicURL must not name a port"},
+		"app: port for a simulator":   {app("example.com", "example.com:8443") + "  endpoints: {authorize: 'http://sim:9400/v2'}\n", "publicURL must not name a port"},
 		"app: secret namespace":       {app("namespace: operator", "namespace: Operator"), "namespace must be a valid namespace name"},
 		"app: secret name":            {app("name: x", "name: X_Y"), "name must be a valid Secret name"},
 		"app: selector missing":       {appYAML + "  allowedNamespaces: {from: Selector}\n", "selector is required when from is Selector"},
@@ -98,12 +99,11 @@ func TestAdmissionRefuses(t *testing.T) {
 
 func TestAdmissionAccepts(t *testing.T) {
 	for name, text := range map[string]string{
-		"app":                      appYAML,
-		"app on loopback":          strings.Replace(appYAML, "https://tiktok.example.com", "http://127.0.0.1:8080", 1),
-		"app with a path":          strings.Replace(appYAML, "example.com", "example.com/tiktok", 1),
-		"app, simulator with port": strings.Replace(appYAML, "example.com", "example.com:8443", 1) + "  endpoints: {authorize: 'http://sim:9400/v2'}\n",
-		"channel":                  channelYAML,
-		"channel, business id":     channelYAML + "  businessID: '-_abc'\n",
+		"app":                  appYAML,
+		"app on loopback":      strings.Replace(appYAML, "https://tiktok.example.com", "http://127.0.0.1:8080", 1),
+		"app with a path":      strings.Replace(appYAML, "example.com", "example.com/tiktok", 1),
+		"channel":              channelYAML,
+		"channel, business id": channelYAML + "  businessID: '-_abc'\n",
 		"channel, all of it": channelYAML + `  refreshBefore: 8h
   suspend: true
   sinks:

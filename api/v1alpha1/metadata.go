@@ -25,6 +25,9 @@ const (
 	// the next rotation.
 	RotateRequestedAtAnnotation = Group + "/rotate-requested-at"
 
+	// RotatedAtAnnotation on that Secret repeats the request that was answered last.
+	RotatedAtAnnotation = Group + "/rotated-at"
+
 	// ChannelUIDAnnotation on a business Lease is the UID of the channel that holds the business.
 	ChannelUIDAnnotation = Group + "/channel-uid"
 

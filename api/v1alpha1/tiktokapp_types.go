@@ -36,7 +36,6 @@ const (
 )
 
 // TiktokAppSpec describes one TikTok developer app.
-// +kubebuilder:validation:XValidation:rule="!isURL(self.publicURL) || url(self.publicURL).getPort().size() == 0 || url(self.publicURL).getHostname() in ['localhost', '127.0.0.1', '[::1]', '::1'] || !has(self.endpoints) || !has(self.endpoints.authorize) || !isURL(self.endpoints.authorize) || !url(self.endpoints.authorize).getHostname().endsWith('.tiktok.com')",message="publicURL must not name a port: TikTok refuses redirect URLs that have one",fieldPath=".publicURL"
 type TiktokAppSpec struct {
 	// appID is the app's id from TikTok's developer portal. TikTok calls it client_key, client_id or app_id, depending on the endpoint.
 	// Tokens belong to the app that they were issued to, so it cannot be changed: create another TiktokApp instead.
@@ -54,12 +53,13 @@ type TiktokAppSpec struct {
 
 	// publicURL is the external base URL of the operator's webhook deployment, as TikTok and people's browsers reach it, for example
 	// https://tiktok.example.com. The redirect URL ({publicURL}/oauth/callback/) and the webhook URL ({publicURL}/webhooks/{app}) follow
-	// from it. It must be https; http is allowed for loopback hosts (development).
+	// from it. It must be https and have no port; http and a port are allowed for loopback hosts (development).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=450
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'https' || (url(self).getScheme() == 'http' && url(self).getHostname() in ['localhost', '127.0.0.1', '[::1]', '::1']))",message="publicURL must be an absolute https URL (http is allowed for loopback hosts only)"
 	// +kubebuilder:validation:XValidation:rule="!isURL(self) || (url(self).getHostname().size() > 0 && !self.contains('?') && !self.contains('#') && !self.contains('@'))",message="publicURL must name a host and have no query, fragment or user"
+	// +kubebuilder:validation:XValidation:rule="!isURL(self) || url(self).getPort().size() == 0 || url(self).getHostname() in ['localhost', '127.0.0.1', '[::1]', '::1']",message="publicURL must not name a port: TikTok refuses redirect URLs that have one"
 	PublicURL string `json:"publicURL"`
 
 	// allowedNamespaces says which namespaces' channels may use this app. Default: all.

@@ -45,8 +45,9 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request) *outcome {
 	}
 	location, err := a.client.AuthorizeURL(tiktok.AuthorizeRequest{
 		RedirectURI: a.RedirectURL(), State: state, Scopes: a.Spec.Scopes,
-		// Whoever authorizes again is to see which account it is, and can give what was left out before. TikTok would skip that.
-		ForceConsent: link.Epoch > 0 || ch.Status.BusinessID != "",
+		// A person who consented before is to see which account it is, and can give what was left out. TikTok would skip that, and send
+		// somebody who chose the wrong account back with it again and again.
+		ForceConsent: true,
 	})
 	if err != nil {
 		return h.logged(appNotReady(ch, fmt.Errorf("making the address of TikTok's consent page: %w", err)), ch)

@@ -36,15 +36,14 @@ func TestStartSendsToTikTok(t *testing.T) {
 		settings settings
 		epoch    int64
 		business string
-		force    string
 		cookie   string
 	}{
-		"first authorization":       {settings{}, 0, "", "", oauth.CookieName},
-		"authorized before":         {settings{}, 2, "biz-0001", "1", oauth.CookieName},
-		"held a business":           {settings{}, 0, "biz-0001", "1", oauth.CookieName},
-		"development on loopback":   {settings{plain: true}, 0, "", "", oauth.LoopbackCookieName},
-		"path, kept by the ingress": {settings{prefix: "/tt"}, 0, "", "", oauth.CookieName},
-		"path, stripped":            {settings{prefix: "/tt", strip: true}, 0, "", "", oauth.CookieName},
+		"first authorization":       {settings{}, 0, "", oauth.CookieName},
+		"authorized before":         {settings{}, 2, "biz-0001", oauth.CookieName},
+		"held a business":           {settings{}, 0, "biz-0001", oauth.CookieName},
+		"development on loopback":   {settings{plain: true}, 0, "", oauth.LoopbackCookieName},
+		"path, kept by the ingress": {settings{prefix: "/tt"}, 0, "", oauth.CookieName},
+		"path, stripped":            {settings{prefix: "/tt", strip: true}, 0, "", oauth.CookieName},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, tc.settings)
@@ -61,7 +60,7 @@ func TestStartSendsToTikTok(t *testing.T) {
 			}
 			q := location.Query()
 			for key, want := range map[string]string{
-				"client_key": "sim-app", "response_type": "code", "scope": strings.Join(scopes, ","), "disable_auto_auth": tc.force,
+				"client_key": "sim-app", "response_type": "code", "scope": strings.Join(scopes, ","), "disable_auto_auth": "1",
 				"redirect_uri": f.app.RedirectURL(),
 			} {
 				if q.Get(key) != want {

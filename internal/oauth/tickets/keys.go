@@ -31,8 +31,6 @@ const (
 	currentKey  = "current"
 	previousKey = "previous"
 	keySize     = 32
-	// rotatedAnnotation answers v1alpha1.RotateRequestedAtAnnotation by repeating its value.
-	rotatedAnnotation = v1alpha1.Group + "/rotated-at"
 )
 
 // Keys sign and check tickets. The zero value does neither.
@@ -121,7 +119,7 @@ func ensure(ctx context.Context, c client.Client, key types.NamespacedName) (Key
 	}
 	request := secret.Annotations[v1alpha1.RotateRequestedAtAnnotation]
 	keys, err := decode(secret)
-	if err == nil && (request == "" || request == secret.Annotations[rotatedAnnotation]) {
+	if err == nil && (request == "" || request == secret.Annotations[v1alpha1.RotatedAtAnnotation]) {
 		return keys, nil
 	}
 	if secret.Data == nil {
@@ -132,7 +130,7 @@ func ensure(ctx context.Context, c client.Client, key types.NamespacedName) (Key
 	}
 	secret.Data[currentKey] = newKey()
 	if request != "" {
-		secret.Annotations[rotatedAnnotation] = request
+		secret.Annotations[v1alpha1.RotatedAtAnnotation] = request
 	}
 	if err := c.Update(ctx, secret); err != nil {
 		return Keys{}, fmt.Errorf("rotating the keys in Secret %s: %w", key, err)
