@@ -11,8 +11,13 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 )
 
-// ClaimLifetime is how long a refresh claim holds. A TikTok call is given up well before.
-const ClaimLifetime = 30 * time.Second
+const (
+	// ClaimLifetime is how long a refresh claim holds. A TikTok call is given up well before.
+	ClaimLifetime = 30 * time.Second
+	// ClaimUsable is how old a claim may be when TikTok is called: a call that begins later could still be under way, or only begin, when
+	// another manager may claim. The API server's answer to a claim can take that long.
+	ClaimUsable = 10 * time.Second
+)
 
 // State is what the operator remembers beside the tokens, as annotations of the token Secret. It is kept there and not in the channel's
 // status because it must change in the same write as the tokens: a lost status write must never lead to a second refresh.

@@ -111,10 +111,16 @@ func (s *Store) claimed(ch *v1alpha1.TiktokChannel, secret *corev1.Secret) *Clai
 
 func channelName(ch *v1alpha1.TiktokChannel) string { return ch.Namespace + "/" + ch.Name }
 
-// Begin writes down in the journal that TikTok is about to be called. If that fails, do not call: the answer could be lost.
+// Begin writes down in the journal that TikTok is about to be called. If that fails, do not call: the answer could be lost, or another
+// manager, to which the claim looks abandoned, has spent the token.
 func (c *Claimed) Begin() error {
 	if err := c.store.opts.Journal.Write(c.entry(nil, c.base.State.Memory)); err != nil {
 		return fmt.Errorf("preparing the journal for TikTok's answer: %w", err)
+	}
+	if age := c.store.opts.Clock.Since(c.base.State.Claim.Time); age > token.ClaimUsable {
+		c.store.opts.Log.Info("A claim was confirmed too late to be used: TikTok is not called", "channel", channelName(c.channel),
+			"age", age.Round(time.Millisecond).String())
+		return fmt.Errorf("the claim is %s old, too much to call TikTok: others respect it for %s", age.Round(time.Second), token.ClaimLifetime)
 	}
 	return nil
 }
