@@ -63,6 +63,17 @@ func (s *stage) is(ch *v1alpha1.TiktokChannel, name string, status metav1.Condit
 	})
 }
 
+// handled waits until a request for a refresh is answered.
+func (s *stage) handled(ch *v1alpha1.TiktokChannel, request string) {
+	s.t.Helper()
+	s.eventually("an answer to the request for a refresh", func() string {
+		if got := s.reload(ch).Status.LastHandledRefreshAt; got != request {
+			return fmt.Sprintf("of %s: the last request that was answered is %q", ch.Name, got)
+		}
+		return ""
+	})
+}
+
 // stored waits until the Secret holds a refresh token that TikTok accepts.
 func (s *stage) stored(ch *v1alpha1.TiktokChannel) {
 	s.t.Helper()
@@ -111,12 +122,7 @@ func (s *stage) whole(want, refused int, channels ...*v1alpha1.TiktokChannel) {
 		s.request(ch, request)
 	}
 	for _, ch := range channels {
-		s.eventually("the next refresh", func() string {
-			if got := s.reload(ch).Status.LastHandledRefreshAt; got != request {
-				return fmt.Sprintf("of %s: the last request that was answered is %q", ch.Name, got)
-			}
-			return ""
-		})
+		s.handled(ch, request)
 	}
 	s.well(channels...)
 	s.calls(want+len(channels), refused)

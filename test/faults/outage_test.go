@@ -38,19 +38,14 @@ func TestKilledBeforeTheSecretIsWritten(t *testing.T) {
 	s.whole(1, 0, ch)
 }
 
-// The container starts again while the API server is still away, is killed once more, and starts again.
-func TestKilledAgainDuringTheReplay(t *testing.T) {
+// The container starts again while the API server is still away: it cannot work, and the journal stays for the next start.
+func TestRestartedWhileTheAPIServerIsAway(t *testing.T) {
 	t.Parallel()
 	s, m, ch := cutOff(t)
 	m.Kill()
 	m.start()
-	s.eventually("the replay to begin", func() string {
-		if m.says("cannot be read yet") || m.says("setting up") {
-			return ""
-		}
-		return "nothing of it in the log"
-	})
-	m.Kill()
+	m.ended(patience)
+	m.answered()
 	m.proxy.restore()
 	m.start()
 	s.stored(ch)
@@ -80,16 +75,11 @@ func TestTerminatedWaitsForTheWrite(t *testing.T) {
 	t.Parallel()
 	s, m, ch := cutOff(t)
 	m.Signal(syscall.SIGTERM)
-	s.eventually("the shutdown to begin", func() string {
-		if m.says("Stopping and waiting") {
-			return ""
-		}
-		return "nothing of it in the log"
-	})
+	m.tells("Stopping and waiting")
 	m.running()
 	m.proxy.restore()
 	m.ended(patience)
-	if err := m.Stop(0); err != nil {
+	if err := m.Stop(patience); err != nil {
 		t.Error(err)
 	}
 	if !s.sim.RefreshTokenWorks(s.refreshToken(ch)) {
@@ -107,12 +97,7 @@ func TestTerminatedThenKilledLeavesTheJournal(t *testing.T) {
 	t.Parallel()
 	s, m, ch := cutOff(t)
 	m.Signal(syscall.SIGTERM)
-	s.eventually("the shutdown to begin", func() string {
-		if m.says("Stopping and waiting") {
-			return ""
-		}
-		return "nothing of it in the log"
-	})
+	m.tells("Stopping and waiting")
 	m.running()
 	m.Kill()
 	m.proxy.restore()
@@ -158,12 +143,7 @@ func TestAPIServerHangs(t *testing.T) {
 	s.whenAnswering(func() { cluster.server.Signal(syscall.SIGSTOP) })
 	s.request(ch, "first")
 	m.answered()
-	s.eventually("an attempt to be given up", func() string {
-		if m.says("could not be stored yet") {
-			return ""
-		}
-		return "nothing of it in the log"
-	})
+	m.tells("could not be stored yet")
 	cluster.server.Signal(syscall.SIGCONT)
 	s.stored(ch)
 	s.whole(1, 0, ch)

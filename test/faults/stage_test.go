@@ -186,7 +186,7 @@ func (s *stage) newManager(flags ...string) *manager {
 	}
 	m := &manager{stage: s, proxy: newProxy(s.t, cluster.address), journal: filepath.Join(dir, "journal"), log: filepath.Join(dir, "log")}
 	m.args = append([]string{
-		"--kubeconfig=" + s.kubeconfig(dir, m.proxy.address()), "--namespace=" + s.operator, "--watch-namespaces=" + s.namespace,
+		"--kubeconfig=" + s.kubeconfig(dir, "https://"+m.proxy.address()), "--namespace=" + s.operator, "--watch-namespaces=" + s.namespace,
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--journal-dir=" + m.journal, "--leader-elect=false",
 	}, flags...)
 	s.managers = append(s.managers, m)
@@ -202,12 +202,12 @@ func (s *stage) newManager(flags ...string) *manager {
 	return m
 }
 
-func (s *stage) kubeconfig(dir, address string) string {
+func (s *stage) kubeconfig(dir, server string) string {
 	s.t.Helper()
 	path := filepath.Join(dir, "kubeconfig")
 	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c",
-"clusters":[{"name":"c","cluster":{"server":"https://%s","insecure-skip-tls-verify":true}}],
-"users":[{"name":"c","user":{"token":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}]}`, address, clusterToken)
+"clusters":[{"name":"c","cluster":{"server":%q,"insecure-skip-tls-verify":true}}],
+"users":[{"name":"c","user":{"token":%q}}],"contexts":[{"name":"c","context":{"cluster":"c","user":"c"}}]}`, server, clusterToken)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -242,6 +242,17 @@ func (m *manager) says(text string) bool {
 		m.stage.t.Fatal(err)
 	}
 	return strings.Contains(string(log), text)
+}
+
+// tells waits until a text is in the log.
+func (m *manager) tells(text string) {
+	m.stage.t.Helper()
+	m.stage.eventually("the manager to log", func() string {
+		if m.says(text) {
+			return ""
+		}
+		return text
+	})
 }
 
 // entries are the files in the journal, whatever they are.
