@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
-	s := &stage{dir: dir}
+	s := &stage{dir: dir, settings: settings{tokenLife: 45 * time.Second, logLevel: "info"}}
 	defer func() {
 		fmt.Println("\nStopping everything …")
 		err = errors.Join(err, s.close())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -14,6 +15,8 @@ import (
 type sink struct {
 	url    string
 	server *http.Server
+	// seen, if set, is shown every request.
+	seen func(r *http.Request, body []byte)
 
 	mu    sync.Mutex
 	texts map[string]bool
@@ -34,7 +37,15 @@ func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 	var data struct {
 		Text json.RawMessage `json:"text"`
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&data); err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2<<20))
+	if err != nil {
+		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		return
+	}
+	if s.seen != nil {
+		s.seen(r, body)
+	}
+	if err := json.Unmarshal(body, &data); err != nil {
 		http.Error(w, "not JSON", http.StatusBadRequest)
 		return
 	}

@@ -23,18 +23,28 @@ import (
 const (
 	operatorNamespace = "tiktok-operator-system"
 	appSecret         = "demo-app-secret"
-	tokenLife         = 45 * time.Second
 )
+
+// settings are what differs between the demo and the test that takes the same tour.
+type settings struct {
+	tokenLife time.Duration
+	// logLevel of the manager and the webhook deployment: info, debug, or a number above 0 for more.
+	logLevel string
+	// browser carries what a person's browser asks for; nil means http.DefaultTransport.
+	browser http.RoundTripper
+}
 
 // stage is everything that the demo runs. close takes it down in reverse.
 type stage struct {
+	settings
 	dir        string
 	kubeconfig string
-	k8s        client.Client
-	simulator  string // base URLs
-	public     string
-	sink       *sink
-	closers    []func() error
+	k8s        client.WithWatch
+	// Base URLs.
+	simulator, public, private string
+	metrics                    []string
+	sink                       *sink
+	closers                    []func() error
 }
 
 func (s *stage) close() error {
@@ -107,7 +117,7 @@ func (s *stage) openCluster() error {
 			return fmt.Errorf("writing the kubeconfig: %w", err)
 		}
 	}
-	s.k8s, err = client.New(cfg, client.Options{Scheme: process.Scheme()})
+	s.k8s, err = client.NewWithWatch(cfg, client.Options{Scheme: process.Scheme()})
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
@@ -115,26 +125,29 @@ func (s *stage) openCluster() error {
 }
 
 func (s *stage) startProcesses(ctx context.Context) error {
-	ports, err := program.Ports(5)
+	ports, err := program.Ports(7)
 	if err != nil {
 		return err
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	s.simulator, s.public = "http://"+at(0), "http://"+at(1)
+	s.simulator, s.public, s.private = "http://"+at(0), "http://"+at(1), "https://"+at(4)
+	s.metrics = []string{"http://" + at(5) + "/metrics", "http://" + at(6) + "/metrics"}
 	say("Starting the simulator, the manager and the webhook deployment")
 	for _, p := range []struct {
 		name, ready string
 		args        []string
 	}{
 		{"tiktok-simulator", s.simulator + "/", []string{
-			"--bind-address=" + at(0), "--app-secret=" + appSecret, "--access-token-ttl=" + tokenLife.String(), "--rate-limit=0", "--auto-consent",
+			"--bind-address=" + at(0), "--app-secret=" + appSecret, "--access-token-ttl=" + s.tokenLife.String(), "--rate-limit=0", "--auto-consent",
 		}},
 		{"manager", "http://" + at(2) + "/readyz", []string{
-			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--leader-elect=false", "--metrics-bind-address=0",
-			"--health-probe-bind-address=" + at(2), "--journal-dir=" + filepath.Join(s.dir, "journal"),
+			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--leader-elect=false",
+			"--metrics-bind-address=" + at(5), "--zap-log-level=" + s.logLevel, "--health-probe-bind-address=" + at(2),
+			"--journal-dir=" + filepath.Join(s.dir, "journal"),
 		}},
 		{"webhook", "http://" + at(3) + "/readyz", []string{
-			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--metrics-bind-address=0", "--allow-private-sinks",
+			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--allow-private-sinks",
+			"--metrics-bind-address=" + at(6), "--zap-log-level=" + s.logLevel,
 			"--health-probe-bind-address=" + at(3), "--public-bind-address=" + at(1), "--private-bind-address=" + at(4),
 			"--data-dir=" + filepath.Join(s.dir, "events"),
 		}},

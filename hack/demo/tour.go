@@ -124,27 +124,38 @@ var resultMeta = regexp.MustCompile(`name="tiktok-operator:result" content="([a-
 
 // authorize does what a person does: open the link in a browser and consent.
 func (g *guide) authorize(ctx context.Context) error {
-	ch, err := g.until(ctx, "an authorization link", func(ch *v1alpha1.TiktokChannel) bool { return ch.Status.AuthorizationURL != "" })
+	status, result, err := g.browse(ctx)
 	if err != nil {
 		return err
 	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return fmt.Errorf("making a cookie jar: %w", err)
-	}
-	status, page, err := get(ctx, &http.Client{Jar: jar, Timeout: time.Minute}, ch.Status.AuthorizationURL)
-	if err != nil {
-		return fmt.Errorf("opening the link: %w", err)
-	}
-	result := resultMeta.FindStringSubmatch(page)
-	if len(result) < 2 || result[1] != "granted" {
-		return fmt.Errorf("the page that came back (HTTP %d) does not say that access was granted: %v", status, result)
+	if result != "granted" {
+		return fmt.Errorf("the page that came back (HTTP %d) does not say that access was granted but %q", status, result)
 	}
 	say("The browser shows: granted")
 	_, err = g.until(ctx, "the channel to be Ready", func(ch *v1alpha1.TiktokChannel) bool {
 		return meta.IsStatusConditionTrue(ch.Status.Conditions, v1alpha1.ReadyCondition) && ch.Status.BusinessID != ""
 	})
 	return err
+}
+
+// browse opens the channel's link in a fresh browser. The result is what the last page says came of it.
+func (g *guide) browse(ctx context.Context) (status int, result string, err error) {
+	ch, err := g.until(ctx, "an authorization link", func(ch *v1alpha1.TiktokChannel) bool { return ch.Status.AuthorizationURL != "" })
+	if err != nil {
+		return 0, "", err
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return 0, "", fmt.Errorf("making a cookie jar: %w", err)
+	}
+	status, page, err := get(ctx, &http.Client{Jar: jar, Timeout: time.Minute, Transport: g.browser}, ch.Status.AuthorizationURL)
+	if err != nil {
+		return 0, "", fmt.Errorf("opening the link: %w", err)
+	}
+	if found := resultMeta.FindStringSubmatch(page); len(found) == 2 {
+		result = found[1]
+	}
+	return status, result, nil
 }
 
 func (g *guide) receive(text string) func(context.Context) error {
@@ -162,7 +173,7 @@ func (g *guide) refresh(ctx context.Context) error {
 		return err
 	}
 	first := ch.Status.LastRefreshTime
-	say("The token lives %s; the next refresh is due at %s", tokenLife, ch.Status.NextRefreshTime.Local().Format("15:04:05"))
+	say("The token lives %s; the next refresh is due at %s", g.tokenLife, ch.Status.NextRefreshTime.Local().Format("15:04:05"))
 	ch, err = g.until(ctx, "a refresh", func(ch *v1alpha1.TiktokChannel) bool { return first.Before(ch.Status.LastRefreshTime) })
 	if err != nil {
 		return err
@@ -184,7 +195,7 @@ func (g *guide) disconnect(ctx context.Context) error {
 // until polls the channel, and prints its conditions as they turn.
 func (g *guide) until(ctx context.Context, what string, done func(*v1alpha1.TiktokChannel) bool) (*v1alpha1.TiktokChannel, error) {
 	ch := &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "demo"}}
-	err := program.Wait(ctx, 2*tokenLife, what, func() (bool, error) {
+	err := program.Wait(ctx, time.Minute+g.tokenLife, what, func() (bool, error) {
 		if err := g.k8s.Get(ctx, client.ObjectKeyFromObject(ch), ch); err != nil {
 			return false, err
 		}

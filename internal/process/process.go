@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -63,7 +64,21 @@ func (f *Flags) Parse(fs *flag.FlagSet, args []string) (logr.Logger, error) {
 	if f.Namespace == "" {
 		f.Namespace = ownNamespace()
 	}
+	if f.logging.Level != nil {
+		f.logging.Level = capped{f.logging.Level}
+	}
 	return zap.New(zap.UseFlagOptions(&f.logging)), nil
+}
+
+// maxVerbosity is the highest log level that has an effect. From 8 on, the Kubernetes client prints what it sends and receives, Secrets too.
+const maxVerbosity = 5
+
+// capped enables no level above maxVerbosity, whatever a flag says.
+type capped struct{ inner zapcore.LevelEnabler }
+
+// Enabled implements zapcore.LevelEnabler.
+func (c capped) Enabled(l zapcore.Level) bool {
+	return l >= -maxVerbosity && c.inner.Enabled(l)
 }
 
 func ownNamespace() string {

@@ -41,11 +41,12 @@ type Process struct {
 
 // Start runs a binary with its output appended to a file.
 func Start(path, logFile string, args ...string) (*Process, error) {
-	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // the caller's directory
+	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("making a log file: %w", err)
 	}
-	p := &Process{name: filepath.Base(path), cmd: exec.Command(path, args...), log: log, done: make(chan struct{})} //nolint:gosec,noctx // ends by a signal
+	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own; it ends by a signal
+	p := &Process{name: filepath.Base(path), cmd: cmd, log: log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the caller, who stops the others in order
 	if err := p.cmd.Start(); err != nil {
