@@ -74,13 +74,15 @@ func (j *Journal) Write(e Entry) (err error) {
 			_ = os.Remove(tmp.Name())
 		}
 	}()
+	// Renamed before it is synced: a process that is killed meanwhile leaves the entry behind, however slow the volume is. What a sync would
+	// add before the rename, that a crash of the machine never shows half an entry, is worth less: there the answer is lost either way.
 	if _, err = tmp.Write(text); err == nil {
+		err = os.Rename(tmp.Name(), j.path(e.UID))
+	}
+	if err == nil {
 		err = tmp.Sync()
 	}
 	if err = errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("writing a journal entry: %w", err)
-	}
-	if err = os.Rename(tmp.Name(), j.path(e.UID)); err != nil {
 		return fmt.Errorf("writing a journal entry: %w", err)
 	}
 	return j.sync()
