@@ -10,6 +10,7 @@
 //	TIKTOK_EVENTS     tiktok.events.<channel>.<conversation>     webhook bodies of known channels               MaxAge, MaxBytes
 //	TIKTOK_UNROUTED   tiktok.unrouted.<app>.<business>           bodies of businesses that no channel holds     24 h
 //	TIKTOK_SINKS      tiktok.sinks.<channel>.<sink>              one JSON position a sink (the newest only)     until deleted
+//	TIKTOK_DEAD       tiktok.dead.<channel>.<sink>               events that a sink did not take, with the reason 30 days
 //	KV_tiktok-once    $KV.tiktok-once.<id>                       single-use ids                                 24 h
 //
 // <channel> is the UID of the TiktokChannel and <sink> the sink's name. <conversation>, <business> and single-use ids come from outside and

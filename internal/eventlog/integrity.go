@@ -67,7 +67,7 @@ func (e *embedded) checkIntegrity(ctx context.Context, conn *nats.Conn) error {
 
 // moveUnreadable takes the streams that the server skipped out of its way, without deleting them.
 func (e *embedded) moveUnreadable(ctx context.Context, conn *nats.Conn) error {
-	for _, name := range []string{eventsStream, unroutedStream, sinksStream, onceStream} {
+	for _, name := range allStreams() {
 		if s, err := summarize(ctx, conn, name); s != nil || err != nil {
 			if err != nil {
 				return err
@@ -178,7 +178,7 @@ func (e *embedded) readManifest() (map[string]streamSummary, error) {
 // writeManifest replaces the manifest, whole or not at all.
 func (e *embedded) writeManifest(ctx context.Context, conn *nats.Conn) error {
 	m := manifest{Format: manifestFormat, Streams: map[string]streamSummary{}}
-	for _, name := range []string{eventsStream, unroutedStream, sinksStream, onceStream} {
+	for _, name := range allStreams() {
 		s, err := summarize(ctx, conn, name)
 		if err != nil {
 			return err

@@ -111,7 +111,7 @@ func (l *Log) Ready(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, stream := range []string{eventsStream, unroutedStream, sinksStream, onceStream} {
+	for _, stream := range allStreams() {
 		if _, err := l.js.Stream(ctx, stream); err != nil {
 			return &UnavailableError{Doing: "looking at the stream " + stream, Err: err}
 		}

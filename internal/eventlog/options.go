@@ -25,6 +25,10 @@ const (
 
 	// UnroutedMaxAge is how long an event of an unknown business waits for its channel.
 	UnroutedMaxAge = 24 * time.Hour
+	// DeadLetterMaxAge is how long a dead letter is kept.
+	DeadLetterMaxAge = 30 * 24 * time.Hour
+	// deadDedupWindow is how long a dead letter that is added twice, by a crash or a lost answer, is recognised.
+	deadDedupWindow = 24 * time.Hour
 	// OnceMaxAge is how long a single-use id is remembered.
 	OnceMaxAge = 24 * time.Hour
 )

@@ -57,7 +57,52 @@ func (l *Log) Next(ctx context.Context, channelUID string, after Position) (*Sto
 	return l.next(ctx, eventsStream, after.request(channelFilter(channelUID)))
 }
 
+// Query of a channel's events.
+type Query struct {
+	ChannelUID string
+	// Lane to read; "" means all.
+	Lane  string
+	After Position
+	// Limit and MaxBytes bound what is read; of events that are larger, one is read.
+	Limit, MaxBytes int
+}
+
+// Events reads a channel's events in their order. more says that others follow. At the end of the log, or of the lane, there are none.
+func (l *Log) Events(ctx context.Context, q Query) (events []*Stored, more bool, err error) {
+	if !isToken(q.ChannelUID) {
+		return nil, false, fmt.Errorf("the channel UID %q is not one of Kubernetes'", q.ChannelUID)
+	}
+	filter := channelFilter(q.ChannelUID)
+	if q.Lane != "" {
+		filter = eventsPrefix + q.ChannelUID + "." + q.Lane
+	}
+	r := q.After.request(filter)
+	r.Batch, r.MaxBytes = q.Limit, q.MaxBytes
+	var pending uint64
+	err = l.batch(ctx, eventsStream, "reading events", r, func(m *nats.Msg, following uint64) error {
+		event, err := stored(m)
+		if err != nil {
+			return err
+		}
+		events, pending = append(events, event), following
+		return nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return events, pending > 0, nil
+}
+
 func (l *Log) next(ctx context.Context, stream string, r getRequest) (*Stored, error) {
+	m, err := l.get(ctx, stream, r)
+	if m == nil || err != nil {
+		return nil, err
+	}
+	return stored(m)
+}
+
+// get reads one message; nil if there is none.
+func (l *Log) get(ctx context.Context, stream string, r getRequest) (*nats.Msg, error) {
 	query, err := json.Marshal(r)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a read of the event log: %w", err)
@@ -70,7 +115,7 @@ func (l *Log) next(ctx context.Context, stream string, r getRequest) (*Stored, e
 	}
 	switch status := m.Header.Get(statusHeader); status {
 	case "":
-		return stored(m)
+		return m, nil
 	case statusNotFound:
 		return nil, nil
 	default:
@@ -87,7 +132,7 @@ func stored(m *nats.Msg) (*Stored, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an event: the server names no time: %w", err)
 	}
-	return &Stored{Record: decodeRecord(m.Header, m.Data), Sequence: sequence, StoredAt: at}, nil
+	return &Stored{Record: decodeRecord(m.Header, m.Data), Sequence: sequence, Lane: laneOf(m.Header.Get(jetstream.SubjectHeader)), StoredAt: at}, nil
 }
 
 // Backlog is what waits for a reader of a channel's events.
@@ -143,37 +188,49 @@ func (l *Log) newest(ctx context.Context, channelUID string) (uint64, error) {
 func (l *Log) count(ctx context.Context, channelUID string, after Position) (uint64, error) {
 	r := after.request(channelFilter(channelUID))
 	r.Batch, r.MaxBytes = 1, 1
+	var count uint64
+	err := l.batch(ctx, eventsStream, "counting events", r, func(_ *nats.Msg, following uint64) error {
+		count = following + 1
+		return nil
+	})
+	return count, err
+}
+
+// batch asks for several messages. The answers are the messages, each with how many follow it, and an end mark; or that there is none.
+func (l *Log) batch(ctx context.Context, stream, doing string, r getRequest, each func(m *nats.Msg, following uint64) error) error {
 	query, err := json.Marshal(r)
 	if err != nil {
-		return 0, fmt.Errorf("encoding a read of the event log: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
 	inbox := l.readConn.NewRespInbox()
 	sub, err := l.readConn.SubscribeSync(inbox)
 	if err != nil {
-		return 0, &UnavailableError{Doing: "counting events", Err: err}
+		return &UnavailableError{Doing: doing, Err: err}
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := l.readConn.PublishRequest(directGetSubject+eventsStream, inbox, query); err != nil {
-		return 0, &UnavailableError{Doing: "counting events", Err: err}
+	if err := l.readConn.PublishRequest(directGetSubject+stream, inbox, query); err != nil {
+		return &UnavailableError{Doing: doing, Err: err}
 	}
-	// The answer is the first event, with how many follow it, and an end mark; or that there is none.
-	var count uint64
 	for {
 		m, err := sub.NextMsgWithContext(ctx)
 		if err != nil {
-			return 0, &UnavailableError{Doing: "counting events", Err: err}
+			return &UnavailableError{Doing: doing, Err: err}
 		}
 		switch m.Header.Get(statusHeader) {
 		case "":
 			following, err := strconv.ParseUint(m.Header.Get(numPendingHeader), 10, 64)
 			if err != nil {
-				return 0, errors.New("counting events: the server gives no number")
+				return fmt.Errorf("%s: the server does not say how many follow", doing)
 			}
-			count = following + 1
+			if err := each(m, following); err != nil {
+				return err
+			}
 		case statusNotFound, statusEndOfBatch:
-			return count, nil
+			return nil
 		default:
-			return 0, &UnavailableError{Doing: "counting events", Err: errors.New(m.Header.Get(descriptionHeader))}
+			return &UnavailableError{Doing: doing, Err: errors.New(m.Header.Get(descriptionHeader))}
 		}
 	}
 }

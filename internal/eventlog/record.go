@@ -28,6 +28,10 @@ type Record struct {
 	ReceivedAt time.Time
 	// Body is TikTok's request body, byte for byte.
 	Body []byte
+	// Sink names the only sink that the event is for; "" means all.
+	Sink string
+	// Replay, if not empty, marks an event that is delivered anew although it was dealt with before, and identifies the occasion.
+	Replay string
 }
 
 // Stored is an event in the log.
@@ -35,6 +39,8 @@ type Stored struct {
 	Record
 	// Sequence is its place in the log; it grows.
 	Sequence uint64
+	// Lane is what the event is ordered within: it stands for the conversation, and for all events of a channel that have none.
+	Lane string
 	// StoredAt is when it was stored.
 	StoredAt time.Time
 }
@@ -48,6 +54,8 @@ const (
 	conversationName = headerPrefix + "Conversation"
 	eventHeader      = headerPrefix + "Event"
 	receivedHeader   = headerPrefix + "Received"
+	sinkHeader       = headerPrefix + "Sink"
+	replayHeader     = headerPrefix + "Replay"
 )
 
 func (r *Record) validate() error {
@@ -72,9 +80,12 @@ func (r *Record) message() *nats.Msg {
 		m.Subject = eventSubject(r.ChannelUID, r.Conversation)
 		m.Header.Set(jetstream.MsgIDHeader, digest("channel", r.ChannelUID, r.ID))
 	}
+	if r.Replay != "" {
+		m.Header.Set(jetstream.MsgIDHeader, digest("replay", r.ChannelUID, r.ID, r.Sink, r.Replay))
+	}
 	for name, value := range map[string]string{
 		idHeader: r.ID, appHeader: r.App, businessHeader: r.BusinessID, channelHeader: r.ChannelUID, conversationName: r.Conversation,
-		eventHeader: r.Event,
+		eventHeader: r.Event, sinkHeader: r.Sink, replayHeader: r.Replay,
 	} {
 		if value != "" {
 			m.Header.Set(name, url.QueryEscape(value))
@@ -99,5 +110,6 @@ func decodeRecord(h nats.Header, body []byte) Record {
 	return Record{
 		ID: field(idHeader), App: field(appHeader), BusinessID: field(businessHeader), ChannelUID: field(channelHeader),
 		Conversation: field(conversationName), Event: field(eventHeader), ReceivedAt: received, Body: body,
+		Sink: field(sinkHeader), Replay: field(replayHeader),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,8 +17,18 @@ type SinkState struct {
 	Namespace, Name string
 	ChannelUID      string
 	// Sink is the sink's name within the channel.
-	Sink     string
+	Sink string
+	// Position up to which events are done, but for those of Behind.
 	Position Position
+	// Behind are the lanes in which events up to Position are not done, each with the first that is not.
+	Behind map[string]Undone
+}
+
+// Undone is the first event of a lane that is not done.
+type Undone struct {
+	Sequence uint64 `json:"seq"`
+	// Attempts that failed so far.
+	Attempts int `json:"attempts,omitempty"`
 }
 
 type sinkWire struct {
@@ -27,6 +38,8 @@ type sinkWire struct {
 	Sink       string     `json:"sink"`
 	Sequence   uint64     `json:"sequence,omitempty"`
 	From       *time.Time `json:"from,omitempty"`
+
+	Behind map[string]Undone `json:"behind,omitempty"`
 }
 
 // SaveSink stores a sink's state in place of the earlier one.
@@ -34,7 +47,7 @@ func (l *Log) SaveSink(ctx context.Context, s SinkState) error {
 	if !isToken(s.ChannelUID) || s.Sink == "" {
 		return fmt.Errorf("a sink's position needs a channel's UID and the sink's name, not %q and %q", s.ChannelUID, s.Sink)
 	}
-	wire := sinkWire{Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence}
+	wire := sinkWire{Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence, Behind: s.Behind}
 	if !s.Position.From.IsZero() {
 		from := s.Position.From.UTC()
 		wire.From = &from
@@ -105,6 +118,7 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 			if end == 0 {
 				state.Position.From = time.Time{}
 			}
+			maps.DeleteFunc(state.Behind, func(_ string, u Undone) bool { return u.Sequence > end })
 			if err := l.SaveSink(ctx, state); err != nil {
 				return nil, err
 			}
@@ -144,6 +158,7 @@ func decodeSink(value []byte) (SinkState, error) {
 	}
 	s := SinkState{
 		Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink, Position: Position{Sequence: wire.Sequence},
+		Behind: wire.Behind,
 	}
 	if wire.From != nil {
 		s.Position.From = *wire.From

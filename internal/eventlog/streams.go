@@ -12,9 +12,9 @@ const minUnroutedBytes = 16 << 20
 
 // streamConfigs are the streams as the options want them. CreateOrUpdateStream changes existing ones in place.
 func streamConfigs(o *Options) []jetstream.StreamConfig {
-	maxBytes, maxUnrouted := int64(-1), int64(-1)
+	maxBytes, maxUnrouted, maxDead := int64(-1), int64(-1), int64(-1)
 	if o.MaxBytes > 0 {
-		maxBytes, maxUnrouted = o.MaxBytes, max(o.MaxBytes/8, minUnroutedBytes)
+		maxBytes, maxUnrouted, maxDead = o.MaxBytes, max(o.MaxBytes/8, minUnroutedBytes), max(o.MaxBytes/2, minUnroutedBytes)
 	}
 	sinks := jetstream.StreamConfig{
 		Name: sinksStream, Subjects: []string{sinksPrefix + "*.*"}, Storage: jetstream.FileStorage, Replicas: o.Replicas,
@@ -37,6 +37,11 @@ func streamConfigs(o *Options) []jetstream.StreamConfig {
 			MaxAge:      UnroutedMaxAge, MaxBytes: maxUnrouted, Discard: jetstream.DiscardNew, Duplicates: UnroutedMaxAge, AllowDirect: true,
 		},
 		sinks,
+		{
+			Name: deadStream, Subjects: []string{deadPrefix + "*.*"}, Storage: jetstream.FileStorage, Replicas: o.Replicas,
+			Description: "Events that a sink did not take.",
+			MaxAge:      DeadLetterMaxAge, MaxBytes: maxDead, Discard: jetstream.DiscardNew, Duplicates: deadDedupWindow, AllowDirect: true,
+		},
 	}
 }
 

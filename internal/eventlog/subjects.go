@@ -12,16 +12,23 @@ const (
 	eventsStream   = "TIKTOK_EVENTS"
 	unroutedStream = "TIKTOK_UNROUTED"
 	sinksStream    = "TIKTOK_SINKS"
+	deadStream     = "TIKTOK_DEAD"
 	onceBucket     = "tiktok-once"
 	onceStream     = "KV_" + onceBucket
 
 	eventsPrefix   = "tiktok.events."
 	unroutedPrefix = "tiktok.unrouted."
 	sinksPrefix    = "tiktok.sinks."
+	deadPrefix     = "tiktok.dead."
 
 	noToken      = "_"
 	maxNameToken = 64
 )
+
+// allStreams are those that a log has.
+func allStreams() []string {
+	return []string{eventsStream, unroutedStream, sinksStream, deadStream, onceStream}
+}
 
 // digest is 128 bits of a SHA-256 over the parts, as a subject token. Parts are separated by their lengths, so no two lists collide.
 func digest(parts ...string) string {
@@ -61,6 +68,9 @@ func eventSubject(channelUID, conversation string) string {
 	return eventsPrefix + channelUID + "." + foreign(conversation)
 }
 
+// laneOf is the lane of an event's subject.
+func laneOf(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+
 func channelFilter(channelUID string) string { return eventsPrefix + channelUID + ".*" }
 
 func unroutedSubject(app, business string) string {
@@ -68,6 +78,8 @@ func unroutedSubject(app, business string) string {
 }
 
 func sinkSubject(channelUID, sink string) string { return sinksPrefix + channelUID + "." + named(sink) }
+
+func deadSubject(channelUID, sink string) string { return deadPrefix + channelUID + "." + named(sink) }
 
 // channelOf is the channel of an event's subject.
 func channelOf(subject string) (string, bool) {

@@ -25,19 +25,20 @@ func (l *Log) RouteUnrouted(ctx context.Context, app, businessID, channelUID str
 		if _, err := l.Append(ctx, record); err != nil {
 			return moved, fmt.Errorf("routing an event to its channel: %w", err)
 		}
-		if err := l.deleteUnrouted(ctx, event.Sequence); err != nil {
+		if err := l.deleteMessage(ctx, unroutedStream, event.Sequence, "removing an event that was routed"); err != nil {
 			return moved, err
 		}
 		request.Sequence = event.Sequence + 1
 	}
 }
 
-func (l *Log) deleteUnrouted(ctx context.Context, sequence uint64) error {
+// deleteMessage removes a message of a stream; one that is gone already is no error.
+func (l *Log) deleteMessage(ctx context.Context, stream string, sequence uint64, doing string) error {
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	err := l.streams[unroutedStream].DeleteMsg(ctx, sequence)
+	err := l.streams[stream].DeleteMsg(ctx, sequence)
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		return &UnavailableError{Doing: "removing an event that was routed", Err: err}
+		return &UnavailableError{Doing: doing, Err: err}
 	}
 	return nil
 }
