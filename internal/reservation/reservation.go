@@ -1,27 +1,38 @@
 // Package reservation makes sure that one business account has one channel in a cluster, also when two authorizations race. A reservation is
-// a Lease in the operator's namespace whose name follows from the business id: creating it is atomic, so one of two racers wins.
+// a Lease in the operator's namespace whose name follows from the business id: creating it is atomic, and every change of it is a
+// compare-and-swap, so one of two racers wins.
 //
-// It knows nothing of tokens. A reservation holds until its channel releases it or no longer exists.
+// A reservation holds until its channel releases it or no longer exists. It is made before the tokens are stored, so a process that ends
+// in between would leave a business to a channel that has nothing of it: a channel without the business's tokens holds for Grace only.
+//
+// The Lease alone says who holds a business, and it cannot keep a process that slept through Grace from storing tokens late: whoever stores
+// tokens asks Hold again afterwards, and does not work with them while the answer is an *InUseError.
 package reservation
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update;delete
+// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokchannels,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+
+// Grace is how long a channel holds a business of which it has no tokens yet. It is much longer than an authorization takes from the
+// reservation to the stored tokens (under a minute), so that one that is under way is not overtaken, also where clocks differ.
+const Grace = 15 * time.Minute
 
 // InUseError says that another channel holds the business.
 type InUseError struct {
@@ -39,27 +50,38 @@ type Options struct {
 	Client client.Client
 	// Namespace is the operator's own.
 	Namespace string
+	// Clock defaults to the real one.
+	Clock clock.PassiveClock
 }
 
 // Reservations holds businesses for channels.
 type Reservations struct {
-	opts Options
+	opts   Options
+	tokens *tokenstore.Store // reads only
 }
 
 // New returns Reservations.
-func New(opts Options) *Reservations { return &Reservations{opts: opts} }
+func New(opts Options) *Reservations {
+	if opts.Clock == nil {
+		opts.Clock = clock.RealClock{}
+	}
+	return &Reservations{opts: opts, tokens: tokenstore.New(tokenstore.Options{Client: opts.Client})}
+}
 
-// Hold reserves a business for a channel. It does nothing if the channel holds it already, and takes over from a channel that no longer
-// exists. If another channel holds it, the error is an *InUseError; any other error means that the API server could not be asked.
+// Hold reserves a business for a channel: nobody else gets it for half of Grace at least, nor while the channel has the business's tokens.
+// It takes over from a channel that no longer exists, or that has had the business for Grace without getting its tokens. If another channel
+// holds it, the error is an *InUseError; any other error means that the API server could not be asked.
 func (r *Reservations) Hold(ctx context.Context, businessID string, ch *v1alpha1.TiktokChannel) error {
 	const tries = 5 // every lost race is one more holder to look at
+	var lost error
 	for range tries {
 		done, err := r.tryHold(ctx, businessID, ch)
 		if done || (err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && !apierrors.IsNotFound(err)) {
 			return err
 		}
+		lost = err
 	}
-	return fmt.Errorf("reserving the business for TiktokChannel %s/%s: lost %d races in a row", ch.Namespace, ch.Name, tries)
+	return fmt.Errorf("reserving the business for TiktokChannel %s/%s: lost %d races in a row: %w", ch.Namespace, ch.Name, tries, lost)
 }
 
 func (r *Reservations) tryHold(ctx context.Context, businessID string, ch *v1alpha1.TiktokChannel) (bool, error) {
@@ -67,7 +89,7 @@ func (r *Reservations) tryHold(ctx context.Context, businessID string, ch *v1alp
 	err := r.opts.Client.Get(ctx, r.key(businessID), lease)
 	if apierrors.IsNotFound(err) {
 		lease.ObjectMeta = metav1.ObjectMeta{Namespace: r.opts.Namespace, Name: r.key(businessID).Name}
-		assign(lease, ch)
+		assign(lease, ch, r.opts.Clock.Now())
 		if err := r.opts.Client.Create(ctx, lease); err != nil {
 			return false, fmt.Errorf("creating the business's Lease: %w", err)
 		}
@@ -76,20 +98,36 @@ func (r *Reservations) tryHold(ctx context.Context, businessID string, ch *v1alp
 	if err != nil {
 		return false, fmt.Errorf("reading the business's Lease: %w", err)
 	}
-	if lease.Annotations[v1alpha1.ChannelUIDAnnotation] == string(ch.UID) {
-		return true, nil
+	if heldBy(lease, ch) {
+		return r.keep(ctx, lease, businessID, ch)
 	}
-	exists, err := r.holderExists(ctx, lease)
+	holds, err := r.holderHolds(ctx, lease, businessID)
 	if err != nil {
 		return false, err
 	}
-	if exists {
+	if holds {
 		holder := holderOf(lease)
 		return true, &InUseError{Namespace: holder.Namespace, Name: holder.Name}
 	}
-	assign(lease, ch)
+	// The Lease was read before its holder was looked at, and the holder renews it before it stores tokens: if that happened in between,
+	// this write is refused.
+	assign(lease, ch, r.opts.Clock.Now())
 	if err := r.opts.Client.Update(ctx, lease); err != nil {
 		return false, fmt.Errorf("taking over the business's Lease: %w", err)
+	}
+	return true, nil
+}
+
+// keep makes sure that the holder's time does not end while it goes on. A channel that is known to have the business needs no time, so a
+// refresh writes nothing here.
+func (r *Reservations) keep(ctx context.Context, lease *coordinationv1.Lease, businessID string, ch *v1alpha1.TiktokChannel) (bool, error) {
+	now := r.opts.Clock.Now()
+	if ch.Status.BusinessID == businessID || within(lease, now, Grace/2) {
+		return true, nil
+	}
+	renew(lease, now)
+	if err := r.opts.Client.Update(ctx, lease); err != nil {
+		return false, fmt.Errorf("renewing the business's Lease: %w", err)
 	}
 	return true, nil
 }
@@ -100,12 +138,15 @@ func (r *Reservations) Release(ctx context.Context, businessID string, ch *v1alp
 		return nil
 	}
 	lease := &coordinationv1.Lease{}
-	if err := r.opts.Client.Get(ctx, r.key(businessID), lease); err != nil {
-		return client.IgnoreNotFound(err)
+	if err := r.opts.Client.Get(ctx, r.key(businessID), lease); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("reading the business's Lease: %w", err)
 	}
-	if lease.Annotations[v1alpha1.ChannelUIDAnnotation] != string(ch.UID) {
+	if !heldBy(lease, ch) {
 		return nil
 	}
+	// A Lease that changed since it was read is another's by now, or was just asked for again: it stays.
 	err := r.opts.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("deleting the business's Lease: %w", err)
@@ -113,7 +154,8 @@ func (r *Reservations) Release(ctx context.Context, businessID string, ch *v1alp
 	return nil
 }
 
-// Holder says which channel holds a business, if any.
+// Holder says which channel a business is reserved for, if any. It does not look whether the reservation has lapsed: who asks wants to hurt
+// nobody.
 func (r *Reservations) Holder(ctx context.Context, businessID string) (holder types.NamespacedName, uid types.UID, held bool, err error) {
 	lease := &coordinationv1.Lease{}
 	if err := r.opts.Client.Get(ctx, r.key(businessID), lease); apierrors.IsNotFound(err) {
@@ -124,37 +166,34 @@ func (r *Reservations) Holder(ctx context.Context, businessID string) (holder ty
 	return holderOf(lease), types.UID(lease.Annotations[v1alpha1.ChannelUIDAnnotation]), true, nil
 }
 
-func (r *Reservations) holderExists(ctx context.Context, lease *coordinationv1.Lease) (bool, error) {
-	var ch v1alpha1.TiktokChannel
-	err := r.opts.Client.Get(ctx, holderOf(lease), &ch)
+// holderHolds says whether the channel that a Lease names still counts.
+func (r *Reservations) holderHolds(ctx context.Context, lease *coordinationv1.Lease, businessID string) (bool, error) {
+	key := holderOf(lease)
+	if key.Name == "" {
+		return false, nil // somebody cleared it
+	}
+	holder := &v1alpha1.TiktokChannel{}
+	err := r.opts.Client.Get(ctx, key, holder)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("looking whether the business's holder exists: %w", err)
 	}
-	return string(ch.UID) == lease.Annotations[v1alpha1.ChannelUIDAnnotation], nil
-}
-
-// key names the Lease of a business. Business ids may hold characters that names may not, so a digest stands for it.
-func (r *Reservations) key(businessID string) types.NamespacedName {
-	sum := sha256.Sum256([]byte(businessID))
-	return types.NamespacedName{Namespace: r.opts.Namespace, Name: "tiktok-business-" + hex.EncodeToString(sum[:20])}
-}
-
-func assign(lease *coordinationv1.Lease, ch *v1alpha1.TiktokChannel) {
-	if lease.Labels == nil {
-		lease.Labels = map[string]string{}
+	if !heldBy(lease, holder) {
+		return false, nil // another channel of the same name
 	}
-	lease.Labels[v1alpha1.BusinessLabel] = "true"
-	if lease.Annotations == nil {
-		lease.Annotations = map[string]string{}
+	if holder.Status.BusinessID == businessID || within(lease, r.opts.Clock.Now(), Grace) {
+		return true, nil
 	}
-	lease.Annotations[v1alpha1.ChannelUIDAnnotation] = string(ch.UID)
-	lease.Spec.HolderIdentity = ptr.To(ch.Namespace + "/" + ch.Name)
-}
-
-func holderOf(lease *coordinationv1.Lease) types.NamespacedName {
-	namespace, name, _ := strings.Cut(ptr.Deref(lease.Spec.HolderIdentity, ""), "/")
-	return types.NamespacedName{Namespace: namespace, Name: name}
+	// The status may be behind the Secret.
+	snap, err := r.tokens.GetLive(ctx, holder)
+	var notOwned *tokenstore.NotOwnedError
+	if errors.As(err, &notOwned) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking whether the business's holder has its tokens: %w", err)
+	}
+	return snap != nil && snap.Tokens.BusinessID == businessID, nil
 }
