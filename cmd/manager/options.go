@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
 )
@@ -31,12 +30,13 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.IntVar(&o.concurrency, "concurrent-channels", 16, "channels that are reconciled at once")
 }
 
+// validate refuses what cannot work, with *process.InvalidError.
 func (o *options) validate() error {
-	if o.authorizationLinks != linksInStatus && o.authorizationLinks != linksInAPI {
-		return fmt.Errorf("--authorization-links is %s or %s, not %q", linksInStatus, linksInAPI, o.authorizationLinks)
+	switch {
+	case o.authorizationLinks != linksInStatus && o.authorizationLinks != linksInAPI:
+		return process.Invalid("--authorization-links is %s or %s, not %q", linksInStatus, linksInAPI, o.authorizationLinks)
+	case o.concurrency < 1:
+		return process.Invalid("--concurrent-channels must be at least 1, not %d", o.concurrency)
 	}
-	if o.concurrency < 1 {
-		return fmt.Errorf("--concurrent-channels must be at least 1, not %d", o.concurrency)
-	}
-	return nil
+	return process.ValidateAddresses(o.Addresses()...)
 }

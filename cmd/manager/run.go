@@ -33,7 +33,7 @@ import (
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update;delete
 
 // run wires the manager and returns when ctx ends and every refresh that was under way is stored.
-func run(ctx context.Context, o options, log logr.Logger) error {
+func run(ctx context.Context, o *options, log logr.Logger) error {
 	ctrl.SetLogger(log)
 	log.Info("Starting", "version", version, "namespace", o.Namespace)
 	cfg, err := o.RESTConfig()
@@ -42,7 +42,10 @@ func run(ctx context.Context, o options, log logr.Logger) error {
 	}
 	answers, err := journal.Open(o.journalDir)
 	if err != nil {
-		return fmt.Errorf("opening the journal in --journal-dir: %w", err)
+		return process.Invalid("--journal-dir: %w", err)
+	}
+	if err := errors.Join(process.CheckAddresses(ctx, o.Addresses()...), process.CheckCluster(ctx, cfg)); err != nil {
+		return err
 	}
 	mgr, err := ctrl.NewManager(cfg, managerOptions(o, log))
 	if err != nil {
@@ -70,7 +73,7 @@ func run(ctx context.Context, o options, log logr.Logger) error {
 	return nil
 }
 
-func managerOptions(o options, log logr.Logger) ctrl.Options {
+func managerOptions(o *options, log logr.Logger) ctrl.Options {
 	forever := time.Duration(-1) // the pod's grace period ends it
 	ours, _ := labels.NewRequirement(v1alpha1.ChannelLabel, selection.Exists, nil)
 	return ctrl.Options{
@@ -105,7 +108,7 @@ func portsOnly(object any) (any, error) {
 	return object, nil
 }
 
-func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tokenstore.Store, o options) error {
+func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tokenstore.Store, o *options) error {
 	counters := controllers.NewMetrics(metrics.Registry)
 	metrics.Registry.MustRegister(&controllers.ChannelCollector{Reader: mgr.GetCache()})
 	apps := appclient.New(appclient.Options{Reader: live, CacheFor: 5 * time.Second, Observe: counters.ObserveCall})
@@ -131,6 +134,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tok
 			Client: mgr.GetClient(), Apps: apps, Suspects: suspects, Recorder: recorder, Clock: clock.RealClock{},
 		}).SetupWithManager(mgr, controller.Options{}),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("shutdown", process.NotStopping(ctx)),
 		mgr.AddReadyzCheck("cache", func(r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 			defer cancel()

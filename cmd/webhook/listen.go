@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,15 @@ type listener struct {
 	tls           *tls.Config
 	synced        func(context.Context) bool
 	ready         func(address string)
+	up            atomic.Bool
+}
+
+// check is a readiness check: the address accepts connections.
+func (l *listener) check(*http.Request) error {
+	if !l.up.Load() {
+		return fmt.Errorf("the %s address does not listen", l.name)
+	}
+	return nil
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: every replica listens.
@@ -50,6 +60,8 @@ func (l *listener) Start(ctx context.Context) error {
 		socket = tls.NewListener(socket, l.tls)
 	}
 	l.ready(socket.Addr().String())
+	l.up.Store(true)
+	defer l.up.Store(false)
 	failed := make(chan error, 1)
 	go func() { failed <- l.server.Serve(socket) }()
 	select {
@@ -66,10 +78,11 @@ func (l *listener) Start(ctx context.Context) error {
 }
 
 func (s *servers) listen(name, address string, server *http.Server, config *tls.Config) error {
-	return s.mgr.Add(&listener{
+	l := &listener{
 		name: name, address: address, server: server, tls: config, synced: s.mgr.GetCache().WaitForCacheSync,
 		ready: func(address string) { s.log.Info("Listening", "listener", name, "address", address) },
-	})
+	}
+	return errors.Join(s.mgr.Add(l), s.mgr.AddReadyzCheck(name+"-address", l.check))
 }
 
 // tlsConfig is that of the private address: from files, which are read again when they change, or self-signed.

@@ -4,27 +4,25 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"fmt"
 	"os"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/process"
 )
 
 // version is set by the build.
 var version = "dev"
 
 func main() {
-	if err := start(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "webhook:", err)
-		os.Exit(1)
-	}
+	os.Exit(process.Main(ctrl.SetupSignalHandler(), "webhook", os.Args[1:], os.Stderr, start))
 }
 
 func start(ctx context.Context, args []string) error {
 	var o options
 	fs := flag.NewFlagSet("webhook", flag.ContinueOnError)
+	fs.SetOutput(os.Stdout) // of --help; errors are main's to tell
 	o.bind(fs)
 	log, err := o.Parse(fs, args)
 	if err != nil {
@@ -33,5 +31,5 @@ func start(ctx context.Context, args []string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	return run(ctx, o, log)
+	return run(ctx, &o, log)
 }

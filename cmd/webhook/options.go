@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"flag"
-	"fmt"
 	"time"
+
+	"github.com/go-logr/logr"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
@@ -27,7 +27,7 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.privateAddress, "private-bind-address", ":8443", "address of the API for programs, with TLS; 0 turns it off")
 	fs.StringVar(&o.certFile, "private-tls-cert-file", "", "certificate of the private address; default: self-signed")
 	fs.StringVar(&o.keyFile, "private-tls-key-file", "", "key of --private-tls-cert-file")
-	fs.StringVar(&o.dataDir, "data-dir", "", "directory of the embedded event log")
+	fs.StringVar(&o.dataDir, "data-dir", "", "directory of the embedded event log; set this or --nats-url")
 	fs.StringVar(&o.natsURL, "nats-url", "", "external NATS with JetStream, instead of --data-dir")
 	fs.StringVar(&o.natsCreds, "nats-creds", "", "credentials file for --nats-url")
 	fs.Var(&o.fsync, "fsync", "when the embedded event log is synced to disk: always, or an interval such as 1s (a power cut then loses that much)")
@@ -35,16 +35,49 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false, "let sinks with a uri be loopback and private addresses")
 }
 
+// dedupMargin is how much longer duplicates are recognised than a signature is accepted, for clocks that differ and for writes that wait.
+const dedupMargin = time.Hour
+
+// validate refuses what cannot work, with *process.InvalidError.
 func (o *options) validate() error {
 	switch {
-	case (o.dataDir == "") == (o.natsURL == ""):
-		return errors.New("set one of --data-dir (embedded event log) and --nats-url (external NATS)")
+	case o.dataDir == "" && o.natsURL == "":
+		return process.Invalid("set one of --data-dir (embedded event log) and --nats-url (external NATS)")
+	case o.dataDir != "" && o.natsURL != "":
+		return process.Invalid("set --data-dir (embedded event log) or --nats-url (external NATS), not both")
 	case (o.certFile == "") != (o.keyFile == ""):
-		return errors.New("--private-tls-cert-file and --private-tls-key-file go together")
+		return process.Invalid("--private-tls-cert-file and --private-tls-key-file go together: set both, or neither for a self-signed certificate")
 	case o.natsCreds != "" && o.natsURL == "":
-		return errors.New("--nats-creds goes with --nats-url")
-	case o.tolerance < time.Second:
-		return fmt.Errorf("--signature-tolerance must be at least 1s, not %s", o.tolerance)
+		return process.Invalid("--nats-creds goes with --nats-url")
+	case o.tolerance < time.Second || o.tolerance > eventlog.DefaultMaxAge-dedupMargin:
+		return process.Invalid("--signature-tolerance must be between 1s and %s, for as long as the event log recognises what it has: %s is not",
+			eventlog.DefaultMaxAge-dedupMargin, o.tolerance)
 	}
-	return nil
+	if err := process.ValidateAddresses(o.addresses()...); err != nil {
+		return err
+	}
+	return o.validateFiles()
+}
+
+func (o *options) addresses() []process.Address {
+	return append([]process.Address{
+		{Flag: "--public-bind-address", Value: o.publicAddress},
+		{Flag: "--private-bind-address", Value: o.privateAddress, Optional: true},
+	}, o.Addresses()...)
+}
+
+// eventLog are the options of the event log. It recognises duplicates for longer than a captured request can be sent again: a replay with
+// an old and valid signature is stored once.
+func (o *options) eventLog(log logr.Logger) eventlog.Options {
+	return eventlog.Options{
+		DataDir: o.dataDir, URL: o.natsURL, CredsFile: o.natsCreds, Fsync: o.fsync, Log: log,
+		DedupWindow: max(eventlog.DefaultDedupWindow, o.tolerance+dedupMargin),
+	}
+}
+
+func (o *options) eventLogFlag() string {
+	if o.natsURL != "" {
+		return "--nats-url"
+	}
+	return "--data-dir"
 }

@@ -31,18 +31,19 @@ import (
 )
 
 // run wires the webhook binary and returns when ctx ends and everything that was under way is settled. The event log closes last.
-func run(ctx context.Context, o options, log logr.Logger) (err error) {
+func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	ctrl.SetLogger(log)
 	log.Info("Starting", "version", version, "namespace", o.Namespace)
 	cfg, err := o.RESTConfig()
 	if err != nil {
 		return err
 	}
-	events, err := eventlog.Open(ctx, eventlog.Options{
-		DataDir: o.dataDir, URL: o.natsURL, CredsFile: o.natsCreds, Fsync: o.fsync, Log: log.WithName("eventlog"),
-	})
+	if err := errors.Join(process.CheckAddresses(ctx, o.addresses()...), process.CheckCluster(ctx, cfg)); err != nil {
+		return err
+	}
+	events, err := eventlog.Open(ctx, o.eventLog(log.WithName("eventlog")))
 	if err != nil {
-		return fmt.Errorf("opening the event log: %w", err)
+		return fmt.Errorf("opening the event log of %s: %w", o.eventLogFlag(), err)
 	}
 	defer func() { err = errors.Join(err, events.Close()) }()
 	grace := 45 * time.Second // within the pod's 60
@@ -75,7 +76,7 @@ type servers struct {
 	mgr      ctrl.Manager
 	live     client.Client
 	events   *eventlog.Log
-	options  options
+	options  *options
 	log      logr.Logger
 	registry prometheus.Registerer
 }
@@ -111,6 +112,7 @@ func (s *servers) setup(ctx context.Context) error {
 		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil),
 		s.private(authorizations),
 		s.mgr.AddHealthzCheck("ping", healthz.Ping),
+		s.mgr.AddReadyzCheck("shutdown", process.NotStopping(ctx)),
 		s.mgr.AddReadyzCheck("event-log", func(r *http.Request) error { return s.events.Ready(r.Context()) }),
 		s.mgr.AddReadyzCheck("cache", s.cacheSynced),
 	)
@@ -126,11 +128,9 @@ func (s *servers) cacheSynced(r *http.Request) error {
 }
 
 func (s *servers) authorizations(apps *appclient.Pool) (*oauth.Handler, error) {
-	results := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tiktok_operator_authorization_requests_total", Help: "Requests to the authorization pages by result.",
-	}, []string{"result"})
-	if err := s.registry.Register(results); err != nil {
-		return nil, fmt.Errorf("registering metrics: %w", err)
+	observe, err := oauth.CountResults(s.registry)
+	if err != nil {
+		return nil, err
 	}
 	return oauth.New(oauth.Options{
 		Reader: s.live, Namespace: s.options.Namespace, Apps: apps,
@@ -140,8 +140,7 @@ func (s *servers) authorizations(apps *appclient.Pool) (*oauth.Handler, error) {
 		Tokens:       tokenstore.New(tokenstore.Options{Client: s.live, Holder: process.Identity(), Log: s.log.WithName("tokenstore")}),
 		Reservations: reservation.New(reservation.Options{Client: s.live, Namespace: s.options.Namespace}),
 		Uses:         s.events, Recorder: s.mgr.GetEventRecorder("tiktok-operator"),
-		Observe: func(r oauth.Result) { results.WithLabelValues(string(r)).Inc() },
-		Clock:   clock.RealClock{}, Log: s.log.WithName("oauth"),
+		Observe: observe, Clock: clock.RealClock{}, Log: s.log.WithName("oauth"),
 	})
 }
 

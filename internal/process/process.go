@@ -7,18 +7,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/go-logr/logr"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
@@ -45,24 +42,29 @@ type Flags struct {
 
 // Bind adds the flags to fs.
 func (f *Flags) Bind(fs *flag.FlagSet, metricsAddress string) {
-	fs.StringVar(&f.Kubeconfig, "kubeconfig", "", "path of a kubeconfig; default: the pod's own, else $KUBECONFIG")
+	fs.StringVar(&f.Kubeconfig, "kubeconfig", "", "path of a kubeconfig; default: $KUBECONFIG, else ~/.kube/config, else the pod's own")
 	fs.StringVar(&f.Namespace, "namespace", "", "the operator's own namespace; default: the pod's, else "+DefaultNamespace)
 	fs.StringVar(&f.WatchNamespaces, "watch-namespaces", "", "namespaces whose channels are served, separated by commas; default: all")
 	fs.StringVar(&f.MetricsAddress, "metrics-bind-address", metricsAddress, "address of the metrics endpoint; 0 turns it off")
-	fs.StringVar(&f.ProbeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+	fs.StringVar(&f.ProbeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns it off")
 	fs.Float64Var(&f.KubeAPIQPS, "kube-api-qps", 100, "requests a second to the Kubernetes API that this process allows itself")
 	fs.IntVar(&f.KubeAPIBurst, "kube-api-burst", 200, "how far a burst may go beyond --kube-api-qps")
 	f.logging = zap.Options{}
 	f.logging.BindFlags(fs)
 }
 
-// Parse reads the flags of a binary and returns its logger. An error is a sentence for the terminal; flag.ErrHelp was answered already.
+// Parse reads the flags of a binary and returns its logger. An error is an *InvalidError; flag.ErrHelp was answered already, on fs.Output.
 func (f *Flags) Parse(fs *flag.FlagSet, args []string) (logr.Logger, error) {
-	if err := flagenv.Parse(fs, args, os.LookupEnv); err != nil {
+	if err := flagenv.Parse(fs, args, os.LookupEnv); errors.Is(err, flag.ErrHelp) {
 		return logr.Logger{}, err
+	} else if err != nil {
+		return logr.Logger{}, &InvalidError{Err: err}
 	}
 	if f.Namespace == "" {
-		f.Namespace = ownNamespace()
+		f.Namespace = ownNamespace(os.Getenv, namespaceFile)
+	}
+	if err := f.validate(); err != nil {
+		return logr.Logger{}, err
 	}
 	if f.logging.Level != nil {
 		f.logging.Level = capped{f.logging.Level}
@@ -81,42 +83,65 @@ func (c capped) Enabled(l zapcore.Level) bool {
 	return l >= -maxVerbosity && c.inner.Enabled(l)
 }
 
-func ownNamespace() string {
-	if ns := os.Getenv("POD_NAMESPACE"); ns != "" {
+// ownNamespace is where the pod runs, as the downward API or its ServiceAccount's volume tell.
+func ownNamespace(getenv func(string) string, serviceAccountFile string) string {
+	if ns := getenv("POD_NAMESPACE"); ns != "" {
 		return ns
 	}
-	if text, err := os.ReadFile(namespaceFile); err == nil {
-		return strings.TrimSpace(string(text))
+	if text, err := os.ReadFile(serviceAccountFile); err == nil {
+		if ns := strings.TrimSpace(string(text)); ns != "" {
+			return ns
+		}
 	}
 	return DefaultNamespace
 }
 
-// RESTConfig finds the cluster.
-func (f *Flags) RESTConfig() (*rest.Config, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = f.Kubeconfig
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
-	if errors.Is(err, clientcmd.ErrEmptyConfig) || (err != nil && clientcmd.IsEmptyConfig(err)) {
-		return nil, errors.New("no cluster: set --kubeconfig or $KUBECONFIG, or run in a pod")
+func (f *Flags) validate() error {
+	for flag, names := range map[string][]string{"--namespace": {f.Namespace}, "--watch-namespaces": f.watched()} {
+		for _, name := range names {
+			if len(validation.IsDNS1123Label(name)) > 0 {
+				return Invalid("%s: %q is not the name of a namespace: those are lower-case letters, digits and dashes, at most 63", flag, name)
+			}
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	switch {
+	case f.WatchNamespaces != "" && len(f.watched()) == 0:
+		return Invalid("--watch-namespaces=%q names no namespace: leave it out to serve all", f.WatchNamespaces)
+	case !(f.KubeAPIQPS > 0): // NaN too
+		return Invalid("--kube-api-qps must be more than 0, not %v", f.KubeAPIQPS)
+	case f.KubeAPIBurst < 1:
+		return Invalid("--kube-api-burst must be at least 1, not %d", f.KubeAPIBurst)
 	}
-	cfg.QPS, cfg.Burst = float32(f.KubeAPIQPS), f.KubeAPIBurst
-	cfg.Timeout = time.Minute
-	return cfg, nil
+	return nil
+}
+
+// watched are the names of --watch-namespaces.
+func (f *Flags) watched() []string {
+	var names []string
+	for name := range strings.SplitSeq(f.WatchNamespaces, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Addresses are where the flags of both binaries listen.
+func (f *Flags) Addresses() []Address {
+	return []Address{
+		{Flag: "--metrics-bind-address", Value: f.MetricsAddress, Optional: true},
+		{Flag: "--health-probe-bind-address", Value: f.ProbeAddress, Optional: true},
+	}
 }
 
 // Namespaces are those that caches watch; nil means all. The operator's own is not among them unless it is named.
 func (f *Flags) Namespaces() map[string]cache.Config {
 	var namespaces map[string]cache.Config
-	for _, name := range strings.Split(f.WatchNamespaces, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			if namespaces == nil {
-				namespaces = map[string]cache.Config{}
-			}
-			namespaces[name] = cache.Config{}
+	for _, name := range f.watched() {
+		if namespaces == nil {
+			namespaces = map[string]cache.Config{}
 		}
+		namespaces[name] = cache.Config{}
 	}
 	return namespaces
 }
