@@ -91,7 +91,7 @@ func (c *controlPlane) startServer(ctx context.Context) (err error) {
 		req.Header.Set("Authorization", "Bearer "+clusterToken)
 		resp, err := web.Do(req)
 		if err != nil {
-			return false, nil //nolint:nilerr // not yet
+			return false, nil // not yet
 		}
 		defer resp.Body.Close()
 		return resp.StatusCode == http.StatusOK, nil

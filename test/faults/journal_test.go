@@ -76,7 +76,7 @@ func TestNoStartWithoutJournal(t *testing.T) {
 	}
 	m.start()
 	m.ended(patience)
-	if m.Stop(patience) == nil || !m.says("opening the journal in --journal-dir") {
+	if m.Stop(patience) == nil || !m.says("--journal-dir") {
 		t.Error("it ended without saying why")
 	}
 }

@@ -4,15 +4,20 @@ package faults
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
 	"github.com/tiktok-operator/tiktok-operator/test/program"
@@ -25,6 +30,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", "12") // the tests wait, most of the time
+	}
 	code, err := runSuite(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults suite:", err)
@@ -35,6 +44,7 @@ func TestMain(m *testing.M) {
 
 func runSuite(m *testing.M) (_ int, err error) {
 	ctx := context.Background()
+	log.SetLogger(logr.Discard())
 	if binaries, err = os.MkdirTemp("", "tiktok-operator-faults-"); err != nil {
 		return 1, fmt.Errorf("making a directory: %w", err)
 	}
