@@ -51,6 +51,16 @@ func (f *Flags) Bind(fs *flag.FlagSet, metricsAddress string) {
 	fs.IntVar(&f.KubeAPIBurst, "kube-api-burst", 200, "how far a burst may go beyond --kube-api-qps")
 	f.logging = zap.Options{}
 	f.logging.BindFlags(fs)
+	// What controller-runtime says of its flags is for developers, and partly wrong.
+	for name, usage := range map[string]string{
+		"zap-devel":            "log for a person at a terminal: in text, from the level debug on",
+		"zap-encoder":          "form of the log: json or console; default: json",
+		"zap-log-level":        "how much is logged: error, info, debug, or a number from 1 (debug) to 5 for more; default: info",
+		"zap-stacktrace-level": "level from which on a log entry has a stack trace: info, error or panic; default: error",
+		"zap-time-encoding":    "form of times in the log: rfc3339, rfc3339nano, iso8601, epoch, millis or nanos; default: rfc3339",
+	} {
+		fs.Lookup(name).Usage = usage
+	}
 }
 
 // Parse reads the flags of a binary and returns its logger. An error is an *InvalidError; flag.ErrHelp was answered already, on fs.Output.
