@@ -1,0 +1,128 @@
+// Command load measures the project's budgets (docs/explanation/measurements.md): with the real binaries, on a real API server, on loopback,
+// next to bare reference programs in the same run. It ends by itself, and badly only where something is lost, doubled or out of order:
+// never for being slow.
+//
+// Usage: load [flags] [suite…], where a suite is channels, accept or deliver; none means all.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// options are the flags.
+type options struct {
+	suites []string
+
+	channels, namespaces, rate int
+	idle                       time.Duration
+	qps                        float64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(ctx, o)
+	}
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+// suites in the order in which they run.
+var suites = []struct {
+	name string
+	run  func(context.Context, *stage, options, *report) error
+}{
+	{"channels", measureChannels},
+}
+
+// parse reads flags and names of suites, in any order.
+func parse(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("load", flag.ContinueOnError)
+	fs.IntVar(&o.channels, "channels", 10_000, "channels: how many channels")
+	fs.IntVar(&o.namespaces, "namespaces", 20, "channels: how many namespaces they are in")
+	fs.IntVar(&o.rate, "rate", 50, "channels: the app's rate limit, in calls to TikTok a second, when all are due at once")
+	fs.DurationVar(&o.idle, "idle", time.Minute, "channels: how long to watch them idle")
+	fs.Float64Var(&o.qps, "kube-api-qps", 100, "channels: the manager's flag of that name")
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return o, err
+		}
+		if args = fs.Args(); len(args) > 0 {
+			o.suites, args = append(o.suites, args[0]), args[1:]
+		}
+	}
+	var names []string
+	for _, s := range suites {
+		names = append(names, s.name)
+	}
+	for _, name := range o.suites {
+		if !slices.Contains(names, name) {
+			return o, fmt.Errorf("there is no suite %q: the suites are %s", name, strings.Join(names, ", "))
+		}
+	}
+	if len(o.suites) == 0 {
+		o.suites = names
+	}
+	if o.channels < 1 || o.channels > maxChannels || o.namespaces < 1 || o.rate < 1 || o.rate > maxRate {
+		return o, fmt.Errorf("-channels is 1 to %d, -namespaces at least 1, and -rate 1 to %d", maxChannels, maxRate)
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, o options) (err error) {
+	ctrl.SetLogger(logr.Discard()) // of what runs in this process; the binaries write their own logs
+	dir, err := os.MkdirTemp("", "tiktok-operator-load-")
+	if err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	s := &stage{dir: dir}
+	rep := newReport()
+	defer func() {
+		closed := s.close()
+		if err = errors.Join(err, closed); err != nil && ctx.Err() == nil {
+			say("The binaries' logs are kept in %s", filepath.Join(dir, "logs"))
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	var failed error
+	for _, suite := range suites {
+		if !slices.Contains(o.suites, suite.name) {
+			continue
+		}
+		if failed = suite.run(ctx, s, o, rep); failed != nil {
+			failed = fmt.Errorf("suite %s: %w", suite.name, failed)
+			break
+		}
+	}
+	rep.print(os.Stdout) // also of a run that was cut short
+	return errors.Join(failed, rep.failure())
+}
+
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+}
