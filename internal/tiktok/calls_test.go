@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,12 @@ func TestCallsOnTheWire(t *testing.T) {
 		"business/webhook/delete/": {method: "POST", body: map[string]any{
 			"app_id": appID, "secret": appSecret.Reveal(), "event_type": "DIRECT_MESSAGE",
 		}},
+		"business/message/conversation/list/": {method: "GET", accessToken: access.Reveal(), query: map[string][]string{
+			"business_id": {"-000biz"}, "conversation_type": {"STRANGER"}, "limit": {"50"}, "cursor": {"7+/="},
+		}},
+		"business/message/content/list/": {method: "GET", accessToken: access.Reveal(), query: map[string][]string{
+			"business_id": {"-000biz"}, "conversation_id": {"conv+/=="},
+		}},
 	}
 	if len(tests) != len(calls) {
 		t.Fatalf("%d calls, %d of them tested", len(calls), len(tests))
@@ -63,6 +70,9 @@ func TestCallsOnTheWire(t *testing.T) {
 				}
 				if len(got.query)+len(tt.query) > 0 && !reflect.DeepEqual(got.query, tt.query) {
 					t.Errorf("query %q, want %q", got.query, tt.query)
+				}
+				if strings.ContainsAny(got.rawQuery, "+/") {
+					t.Errorf("query %q is not percent-encoded", got.rawQuery)
 				}
 				if h := got.header.Get("Access-Token"); h != tt.accessToken {
 					t.Errorf("Access-Token %q, want %q", h, tt.accessToken)

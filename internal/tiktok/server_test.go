@@ -24,6 +24,7 @@ const (
 // seen is a request as the server received it.
 type seen struct {
 	method, path string
+	rawQuery     string
 	query        map[string][]string
 	header       http.Header
 	body         string
@@ -45,7 +46,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *fakeTikTok {
 			t.Errorf("reading the request: %v", err)
 		}
 		f.mu.Lock()
-		f.requests = append(f.requests, seen{r.Method, r.URL.EscapedPath(), r.URL.Query(), r.Header.Clone(), string(body)})
+		f.requests = append(f.requests, seen{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.URL.Query(), r.Header.Clone(), string(body)})
 		f.mu.Unlock()
 		handler(w, r)
 	}))
@@ -111,6 +112,14 @@ var calls = map[string]func(context.Context, *tiktok.Client) error{
 		return c.UpdateWebhook(ctx, "DIRECT_MESSAGE", "https://op.example.com/webhooks/main")
 	},
 	"business/webhook/delete/": func(ctx context.Context, c *tiktok.Client) error { return c.DeleteWebhook(ctx, "DIRECT_MESSAGE") },
+	"business/message/conversation/list/": func(ctx context.Context, c *tiktok.Client) error {
+		_, err := c.Conversations(ctx, access, "-000biz", tiktok.ConversationStranger, 50, "7+/=")
+		return err
+	},
+	"business/message/content/list/": func(ctx context.Context, c *tiktok.Client) error {
+		_, err := c.ConversationMessages(ctx, access, "-000biz", "conv+/==")
+		return err
+	},
 }
 
 func asError(t *testing.T, err error) *tiktok.Error {
