@@ -83,6 +83,9 @@ func (s *Simulator) deliverable(n *notification) error {
 
 // deliver makes the first attempt and arranges for the next ones. n must not be used afterwards.
 func (s *Simulator) deliver(ctx context.Context, n *notification) Delivery {
+	if n.message != nil {
+		s.conversations.keep(n.delivery.Business, *n.message, s.opts.Clock.Now())
+	}
 	s.attempt(ctx, n)
 	d := n.delivery
 	if d.Status != http.StatusOK && n.retry {

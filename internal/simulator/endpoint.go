@@ -50,6 +50,7 @@ func endpoints() map[string]endpoint {
 		secret       = parameter{name: "secret", secret: true}
 		accessToken  = parameter{name: "access_token", secret: true}
 		eventType    = parameter{name: "event_type"}
+		businessID   = parameter{name: "business_id"}
 	)
 	return map[string]endpoint{
 		"tt_user/oauth2/token/": {
@@ -70,8 +71,19 @@ func endpoints() map[string]endpoint {
 			method: http.MethodPost, params: []parameter{appID, accessToken}, handle: (*Simulator).tokenInfo,
 		},
 		"business/get/": {
-			method: http.MethodGet, params: []parameter{{name: "business_id"}, {name: "fields", list: true, optional: true}},
+			method: http.MethodGet, params: []parameter{businessID, {name: "fields", list: true, optional: true}},
 			needsToken: true, scope: scopeBasic, handle: (*Simulator).getBusiness,
+		},
+		"business/message/conversation/list/": {
+			method: http.MethodGet,
+			params: []parameter{
+				businessID, {name: "conversation_type"}, {name: "limit", optional: true}, {name: "cursor", optional: true},
+			},
+			needsToken: true, scope: scopeReadMessages, handle: (*Simulator).listConversations,
+		},
+		"business/message/content/list/": {
+			method: http.MethodGet, params: []parameter{businessID, {name: "conversation_id"}},
+			needsToken: true, scope: scopeReadMessages, handle: (*Simulator).listContent,
 		},
 		"business/webhook/list/": {
 			method: http.MethodGet, params: []parameter{appID, secret, eventType}, handle: (*Simulator).listWebhook,

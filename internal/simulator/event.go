@@ -30,7 +30,7 @@ type Event struct {
 	Business string `json:"business,omitempty"`
 	// User is the username of the TikTok user. Default: alice.
 	User string `json:"user,omitempty"`
-	// Text of a message. Default: hi.
+	// Text of a message; of im_receive_msg_eu, whose webhook has none, for the content list. Default: hi.
 	Text string `json:"text,omitempty"`
 	// Conversation is made from Business and User where it is left out, MessageID is a new one.
 	Conversation string `json:"conversation,omitempty"`
@@ -51,6 +51,8 @@ type notification struct {
 	signature string
 	retry     bool
 	delivery  Delivery
+	// message that the lists show from now on; nil if there is none.
+	message *message
 }
 
 func (e Event) validate() error {
@@ -96,13 +98,25 @@ func (s *Simulator) compose(e Event) (*notification, error) {
 		}
 	}
 	n.delivery.MessageID, n.delivery.ConversationID = idsOf(content)
+	shown := content
+	if e.Event == eventReceiveEU && len(e.Content) == 0 { // what the webhook is silent about
+		n.delivery.MessageID, n.delivery.ConversationID = e.MessageID, e.Conversation
+		e.Event = eventReceive
+		var err error
+		if shown, err = json.Marshal(contentOf(e, business, now)); err != nil {
+			return nil, fmt.Errorf("encoding the message: %w", err)
+		}
+	}
+	if n.signature != "wrong" && n.signature != "missing" { // those are not TikTok's
+		n.message = messageOf(e.Event, shown)
+	}
 	body, err := json.Marshal(struct {
 		ClientKey  string `json:"client_key"`
 		Event      string `json:"event"`
 		CreateTime int64  `json:"create_time"`
 		UserOpenID string `json:"user_openid"`
 		Content    string `json:"content"`
-	}{s.opts.AppID, e.Event, now.Unix(), e.Business, string(content)})
+	}{s.opts.AppID, n.delivery.Event, now.Unix(), e.Business, string(content)})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the envelope: %w", err)
 	}

@@ -31,6 +31,9 @@ const (
 	listEndpoint    = "business/webhook/list/"
 	updateEndpoint  = "business/webhook/update/"
 	deleteEndpoint  = "business/webhook/delete/"
+
+	conversationsEndpoint = "business/message/conversation/list/"
+	contentEndpoint       = "business/message/content/list/"
 )
 
 var begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

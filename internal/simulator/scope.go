@@ -10,13 +10,17 @@ import (
 // what SetApprovedScopes says.
 var scopeName = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
 
-const scopeBasic = "user.info.basic"
+// Scopes that endpoints ask for.
+const (
+	scopeBasic        = "user.info.basic"
+	scopeReadMessages = "message.list.read"
+)
 
 // DefaultScopes are granted by IssueToken where none are named.
 func DefaultScopes() []string {
 	return []string{
 		scopeBasic, "user.info.username", "user.info.stats", "user.info.profile", "user.account.type", "user.insights",
-		"message.list.read", "message.list.send", "message.list.manage",
+		scopeReadMessages, "message.list.send", "message.list.manage",
 	}
 }
 

@@ -52,6 +52,7 @@ type Simulator struct {
 	codes          codes
 	authorizations *authorizations
 	webhooks       webhooks
+	conversations  conversations
 	calls          callLog
 	faults         faultQueue
 	deliveries     deliveryLog
