@@ -36,8 +36,11 @@ func (c *Claimed) Save(ctx context.Context, t token.Tokens, memory token.Memory)
 		// Not a reason to stop: the Secret is the better place anyway.
 		c.store.opts.Log.Error(err, "TikTok's answer could not be journalled; it is stored directly", "channel", channelName(c.channel))
 	}
+	// Where the Secret has to be made anew, its epoch must not fall back: links of the epoch before would be good again.
+	ch := c.channel.DeepCopy()
+	ch.Status.AuthorizationEpoch = epoch(ch, c.base)
 	// The Secret as claimed is written blindly first; only a conflict makes it worth reading.
-	return c.store.persist(ctx, c.channel, c.base.Secret, c.digest, t, memory)
+	return c.store.persist(ctx, ch, c.base.Secret, c.digest, t, memory)
 }
 
 // persist writes tokens over the Secret as it was last seen (nil: not known), until it holds them or something newer.
@@ -80,7 +83,7 @@ func (s *Store) tryPersist(ctx context.Context, ch *v1alpha1.TiktokChannel, seen
 			return "", nil, err
 		case snap == nil:
 			return s.recreate(ctx, ch, t, memory)
-		case snap.Tokens.RefreshToken == t.RefreshToken:
+		case snap.Tokens.RefreshToken == t.RefreshToken && snap.Tokens.AccessToken == t.AccessToken:
 			return Stored, snap, nil // an earlier try got through although its answer did not
 		case token.Digest(channelName(ch), snap.Tokens.RefreshToken) != baseDigest:
 			return Superseded, snap, nil

@@ -162,10 +162,10 @@ func setTokens(secret *corev1.Secret, t token.Tokens) {
 func (s *Store) Delete(ctx context.Context, ch *v1alpha1.TiktokChannel) error {
 	snap, err := s.GetLive(ctx, ch)
 	var notOwned *NotOwnedError
-	if snap == nil || errors.As(err, &notOwned) {
+	if errors.As(err, &notOwned) {
 		return nil
 	}
-	if err != nil {
+	if snap == nil || err != nil {
 		return err
 	}
 	if err := s.opts.Client.Delete(ctx, snap.Secret, client.Preconditions{UID: ptr.To(snap.Secret.UID)}); client.IgnoreNotFound(err) != nil {
