@@ -95,7 +95,7 @@ func (f *fleet) createApp(ctx context.Context) error {
 		},
 		f.app,
 	} {
-		if err := client.IgnoreAlreadyExists(f.k8s.Create(ctx, object)); err != nil {
+		if err := f.k8s.Create(ctx, object); err != nil {
 			return fmt.Errorf("creating %T: %w", object, err)
 		}
 	}
@@ -118,7 +118,7 @@ func (f *fleet) startManager(ctx context.Context, flags ...string) error {
 		return err
 	}
 	f.metrics = fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0])
-	f.manager, err = f.start(ctx, "manager", fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1]), append([]string{
+	f.manager, err = f.start(ctx, filepath.Join(f.binaries, "manager"), "manager", fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[1]), append([]string{
 		"--kubeconfig=" + f.kubeconfig, "--namespace=" + operatorNamespace, "--leader-elect=false",
 		"--journal-dir=" + filepath.Join(f.dir, "journal"), "--zap-log-level=error",
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[0]), fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[1]),

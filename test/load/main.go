@@ -20,6 +20,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 // options are the flags.
@@ -29,9 +31,21 @@ type options struct {
 	channels, namespaces, rate int
 	idle                       time.Duration
 	qps                        float64
+
+	senders, rounds int
+	round           time.Duration
+	interval        time.Duration
+	events          int
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == bareCommand {
+		if err := runBare(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "reference:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	o, err := parse(os.Args[1:])
 	if err == nil {
@@ -53,6 +67,8 @@ var suites = []struct {
 	run  func(context.Context, *stage, options, *report) error
 }{
 	{"channels", measureChannels},
+	{"accept", measureAccept},
+	{"deliver", measureDeliver},
 }
 
 // parse reads flags and names of suites, in any order.
@@ -64,6 +80,11 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.rate, "rate", 50, "channels: the app's rate limit, in calls to TikTok a second, when all are due at once")
 	fs.DurationVar(&o.idle, "idle", time.Minute, "channels: how long to watch them idle")
 	fs.Float64Var(&o.qps, "kube-api-qps", 100, "channels: the manager's flag of that name")
+	fs.IntVar(&o.senders, "senders", 32, "accept: how many webhooks are sent at once")
+	fs.IntVar(&o.rounds, "rounds", 3, "accept, deliver: how often each of the two is measured, in turns; the median counts")
+	fs.DurationVar(&o.round, "round", 5*time.Second, "accept: how long a round takes")
+	fs.DurationVar(&o.interval, "fsync-interval", time.Second, "accept: the interval of the mode that is not always")
+	fs.IntVar(&o.events, "events", 10_000, "deliver: how many events a round delivers")
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
 			return o, err
@@ -87,6 +108,9 @@ func parse(args []string) (options, error) {
 	if o.channels < 1 || o.channels > maxChannels || o.namespaces < 1 || o.rate < 1 || o.rate > maxRate {
 		return o, fmt.Errorf("-channels is 1 to %d, -namespaces at least 1, and -rate 1 to %d", maxChannels, maxRate)
 	}
+	if o.senders < 1 || o.rounds < 1 || o.round <= 0 || o.events < 1 {
+		return o, errors.New("-senders, -rounds, -round and -events must be positive")
+	}
 	return o, nil
 }
 
@@ -96,31 +120,34 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
-	s := &stage{dir: dir}
-	rep := newReport()
 	defer func() {
-		closed := s.close()
-		if err = errors.Join(err, closed); err != nil && ctx.Err() == nil {
-			say("The binaries' logs are kept in %s", filepath.Join(dir, "logs"))
+		if err != nil && ctx.Err() == nil {
+			say("The binaries' logs are kept in %s", dir)
 			return
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
-	if err := s.open(ctx); err != nil {
-		return err
+	say("Building the binaries")
+	if err := program.Build(ctx, dir, []string{"manager", "webhook"}); err != nil {
+		return fmt.Errorf("the load suite runs from the checkout's top: %w", err)
 	}
-	var failed error
+	rep := newReport()
 	for _, suite := range suites {
 		if !slices.Contains(o.suites, suite.name) {
 			continue
 		}
-		if failed = suite.run(ctx, s, o, rep); failed != nil {
-			failed = fmt.Errorf("suite %s: %w", suite.name, failed)
-			break
+		s := &stage{binaries: dir, dir: filepath.Join(dir, suite.name)}
+		err := s.open()
+		if err == nil {
+			err = suite.run(ctx, s, o, rep)
+		}
+		if err = errors.Join(err, s.close()); err != nil {
+			rep.print(os.Stdout) // as far as it came
+			return fmt.Errorf("suite %s: %w", suite.name, err)
 		}
 	}
-	rep.print(os.Stdout) // also of a run that was cut short
-	return errors.Join(failed, rep.failure())
+	rep.print(os.Stdout)
+	return rep.failure()
 }
 
 func say(format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,8 +18,9 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
-// stage is what all suites share: the binaries and a control plane. close takes down in reverse what was put up.
+// stage is what a suite runs on: a control plane of its own. close takes down in reverse what was put up.
 type stage struct {
+	binaries   string
 	dir        string
 	kubeconfig string
 	config     *rest.Config
@@ -37,13 +39,9 @@ func (s *stage) close() error {
 	return errors.Join(errs...)
 }
 
-func (s *stage) open(ctx context.Context) error {
-	if err := os.Mkdir(filepath.Join(s.dir, "logs"), 0o700); err != nil {
+func (s *stage) open() error {
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		return fmt.Errorf("making a directory: %w", err)
-	}
-	say("Building the binaries")
-	if err := program.Build(ctx, s.dir, []string{"manager", "webhook"}); err != nil {
-		return fmt.Errorf("the load suite runs from the checkout's top: %w", err)
 	}
 	say("Starting etcd and kube-apiserver")
 	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
@@ -71,9 +69,9 @@ func (s *stage) open(ctx context.Context) error {
 	return nil
 }
 
-// start runs one of the binaries until the caller, or the end of the run, stops it.
-func (s *stage) start(ctx context.Context, name, ready string, args ...string) (*program.Process, error) {
-	p, err := program.Start(filepath.Join(s.dir, name), filepath.Join(s.dir, "logs", name+".log"), args...)
+// start runs a program until the caller, or the end of the suite, stops it.
+func (s *stage) start(ctx context.Context, path, name, ready string, args ...string) (*program.Process, error) {
+	p, err := program.Start(path, filepath.Join(s.dir, name+".log"), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +86,35 @@ func (s *stage) start(ctx context.Context, name, ready string, args ...string) (
 	})
 }
 
+// startWebhook starts the webhook binary and returns the URL of its public address.
+func (s *stage) startWebhook(ctx context.Context, data, fsync string) (p *program.Process, public string, err error) {
+	ports, err := program.Ports(2)
+	if err != nil {
+		return nil, "", err
+	}
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
+	p, err = s.start(ctx, filepath.Join(s.binaries, "webhook"), "webhook", "http://"+at(1)+"/readyz",
+		"--kubeconfig="+s.kubeconfig, "--namespace="+operatorNamespace, "--data-dir="+data, "--fsync="+fsync, "--allow-private-sinks",
+		"--public-bind-address="+at(0), "--private-bind-address=0", "--metrics-bind-address=0", "--health-probe-bind-address="+at(1),
+		"--zap-log-level=error")
+	return p, "http://" + at(0), err
+}
+
+// startBare starts the reference program and returns its URL.
+func (s *stage) startBare(ctx context.Context, name string, args ...string) (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	ports, err := program.Ports(1)
+	if err != nil {
+		return "", err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	_, err = s.start(ctx, own, name, "http://"+address+"/readyz", append([]string{bareCommand, "-listen=" + address}, args...)...)
+	return "http://" + address, err
+}
+
 func answers(ctx context.Context, url string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -100,3 +127,6 @@ func answers(ctx context.Context, url string) bool {
 	defer resp.Body.Close()
 	return resp.StatusCode == http.StatusOK
 }
+
+// closing adds the error of closing something to another.
+func closing(err error, what io.Closer) error { return errors.Join(err, what.Close()) }
