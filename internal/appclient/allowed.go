@@ -21,6 +21,8 @@ func NamespaceAllowed(ctx context.Context, r client.Reader, app *v1alpha1.Tiktok
 		return true, nil
 	}
 	switch allowed.From {
+	case v1alpha1.NamespacesAll, "":
+		return true, nil
 	case v1alpha1.NamespacesNone:
 		return false, nil
 	case v1alpha1.NamespacesSelector:
@@ -34,6 +36,7 @@ func NamespaceAllowed(ctx context.Context, r client.Reader, app *v1alpha1.Tiktok
 		}
 		return selector.Matches(labels.Set(ns.Labels)), nil
 	default:
-		return true, nil
+		// The CRD of a later version knows more choices: what it restricts must not be open to all meanwhile.
+		return false, fmt.Errorf("this version does not know spec.allowedNamespaces.from %q of TiktokApp %s", allowed.From, app.Name)
 	}
 }
