@@ -122,20 +122,21 @@ func TestSlowHolderLoses(t *testing.T) {
 
 // TestReleaseMeanwhile: a Lease that changes under a release stays.
 func TestReleaseMeanwhile(t *testing.T) {
+	type channel = *v1alpha1.TiktokChannel
 	for name, tc := range map[string]struct {
-		between func(t *testing.T, r *reservation.Reservations, business string, first, second *v1alpha1.TiktokChannel)
+		between func(t *testing.T, r *reservation.Reservations, business string, first, second channel)
 		second  bool // holds in the end
 	}{
-		"another took over": {second: true, between: func(t *testing.T, r *reservation.Reservations, business string, _, second *v1alpha1.TiktokChannel) {
+		"another took over": {second: true, between: func(t *testing.T, r *reservation.Reservations, business string, _, second channel) {
 			hold(t, r, business, second)
 		}},
-		"it was released already and taken": {second: true, between: func(t *testing.T, r *reservation.Reservations, business string, first, second *v1alpha1.TiktokChannel) {
+		"it was free and taken": {second: true, between: func(t *testing.T, r *reservation.Reservations, business string, first, second channel) {
 			if err := r.Release(t.Context(), business, first); err != nil {
 				t.Fatal(err)
 			}
 			hold(t, r, business, second)
 		}},
-		"the holder asked for it again": {between: func(t *testing.T, r *reservation.Reservations, business string, first, _ *v1alpha1.TiktokChannel) {
+		"the holder asked for it again": {between: func(t *testing.T, r *reservation.Reservations, business string, first, _ channel) {
 			hold(t, r, business, first)
 		}},
 	} {

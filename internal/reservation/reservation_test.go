@@ -49,7 +49,7 @@ func holder(t *testing.T, business string, want *v1alpha1.TiktokChannel) {
 
 // TestTakeOver: what a second channel gets of a business that a first one asked for, some time later.
 func TestTakeOver(t *testing.T) {
-	own := func(t *testing.T, first *v1alpha1.TiktokChannel, business string) { give(t, first, business) }
+	own := func(t *testing.T, ch *v1alpha1.TiktokChannel, business string) { give(t, ch, business) }
 	for name, tc := range map[string]struct {
 		after  time.Duration
 		before func(t *testing.T, first *v1alpha1.TiktokChannel, business string)
@@ -74,9 +74,9 @@ func TestTakeOver(t *testing.T) {
 		}},
 		"the holder's status has the business":       {after: 1000 * time.Hour, before: connect},
 		"the holder's Secret has the business":       {after: 1000 * time.Hour, before: own},
-		"the holder's status has another business":   {after: reservation.Grace, taken: true, before: func(t *testing.T, first *v1alpha1.TiktokChannel, _ string) { connect(t, first, "other") }},
-		"the holder's Secret has another business":   {after: reservation.Grace, taken: true, before: func(t *testing.T, first *v1alpha1.TiktokChannel, _ string) { give(t, first, "other") }},
-		"the holder has no business in its Secret":   {after: reservation.Grace, taken: true, before: func(t *testing.T, first *v1alpha1.TiktokChannel, _ string) { give(t, first, "") }},
+		"the holder's status has another business":   {after: reservation.Grace, taken: true, before: of(connect, "other")},
+		"the holder's Secret has another business":   {after: reservation.Grace, taken: true, before: of(own, "other")},
+		"the holder has no business in its Secret":   {after: reservation.Grace, taken: true, before: of(own, "")},
 		"the Secret is not the holder's":             {after: reservation.Grace, taken: true, before: foreignSecret},
 		"the holder is pinned to it without tokens":  {after: reservation.Grace, taken: true, before: pin},
 		"somebody cleared the Lease's holder":        {taken: true, before: editLease(func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = nil })},
@@ -106,6 +106,11 @@ func TestTakeOver(t *testing.T) {
 			holder(t, business, second)
 		})
 	}
+}
+
+// of is what is done with a channel, for another business than the one that is asked for.
+func of(f func(*testing.T, *v1alpha1.TiktokChannel, string), business string) func(*testing.T, *v1alpha1.TiktokChannel, string) {
+	return func(t *testing.T, ch *v1alpha1.TiktokChannel, _ string) { f(t, ch, business) }
 }
 
 func foreignSecret(t *testing.T, ch *v1alpha1.TiktokChannel, business string) {
