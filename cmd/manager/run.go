@@ -34,6 +34,7 @@ import (
 
 // run wires the manager and returns when ctx ends and every refresh that was under way is stored.
 func run(ctx context.Context, o *options, log logr.Logger) error {
+	collectEarly()
 	ctrl.SetLogger(log)
 	log.Info("Starting", "version", version, "namespace", o.Namespace)
 	cfg, err := o.RESTConfig()
@@ -67,15 +68,13 @@ func run(ctx context.Context, o *options, log logr.Logger) error {
 	if err := store.Replay(ctx); err != nil {
 		return err
 	}
-	if err := mgr.Start(ctx); err != nil {
-		return fmt.Errorf("running: %w", err)
-	}
-	return nil
+	return process.Run(ctx, mgr)
 }
 
 func managerOptions(o *options, log logr.Logger) ctrl.Options {
 	forever := time.Duration(-1) // the pod's grace period ends it
 	ours, _ := labels.NewRequirement(v1alpha1.ChannelLabel, selection.Exists, nil)
+	share := newSharer()
 	return ctrl.Options{
 		Scheme:                        process.Scheme(),
 		Logger:                        log,
@@ -91,8 +90,9 @@ func managerOptions(o *options, log logr.Logger) ctrl.Options {
 			DefaultTransform:  cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
 				// Only Secrets that concern a channel: never everybody's.
-				&corev1.Secret{}:  {Label: labels.NewSelector().Add(*ours)},
-				&corev1.Service{}: {Transform: portsOnly},
+				&corev1.Secret{}:          {Label: labels.NewSelector().Add(*ours), Transform: share.secret},
+				&corev1.Service{}:         {Transform: portsOnly},
+				&v1alpha1.TiktokChannel{}: {Transform: share.channel},
 			},
 		},
 	}

@@ -65,10 +65,7 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err := s.setup(ctx); err != nil {
 		return err
 	}
-	if err := mgr.Start(ctx); err != nil {
-		return fmt.Errorf("running: %w", err)
-	}
-	return nil
+	return process.Run(ctx, mgr)
 }
 
 // servers are the parts of the binary while they are put together.
