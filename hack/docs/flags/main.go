@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,7 +47,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("making a directory: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	text := bytes.NewBufferString(page)
 	for _, b := range binaries {
 		if err := program.Build(ctx, dir, []string{b.name}); err != nil {
