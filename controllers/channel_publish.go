@@ -39,6 +39,9 @@ func (p *pass) publishTokens(st *v1alpha1.TiktokChannelStatus) {
 		st.LastHandledRefreshAt = handled
 	}
 	st.AuthorizationEpoch = max(st.AuthorizationEpoch, p.snap.State.Epoch)
+	if at := p.snap.State.AuthorizedAt; !at.IsZero() {
+		st.LastAuthorizationTime = timeOrNil(at)
+	}
 	if f := p.o.failures; f != nil {
 		st.RefreshFailures = &v1alpha1.RefreshFailures{
 			Count: f.Count, LastTime: metav1.NewTime(f.LastTime), NextTime: metav1.NewTime(f.NextTime),

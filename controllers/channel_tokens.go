@@ -31,7 +31,7 @@ func (p *pass) settleTokens(ctx context.Context) error {
 			st = p.snap.State
 		}
 		in := p.input(p.imp.tokens, st)
-		in.RefreshRequest = "" // a request is about the channel's own tokens
+		in.RefreshRequest, in.State.Removal = "", nil // they are about the channel's own tokens
 		if d := token.Decide(in); d.Action == token.Refresh {
 			if err := p.renew(ctx, p.imp); err != nil {
 				return err
@@ -136,13 +136,17 @@ func (p *pass) succeeded(ctx context.Context, claimed *tokenstore.Claimed, imp *
 		t.Scopes = base.Tokens.Scopes
 	}
 	memory := p.handled(base.State.Memory).Succeeded()
-	if imp != nil {
+	if imp == nil {
+		// It was asked for by a person who knew better than TikTok's word that the authorization is over.
+		memory = memory.Outlived(time.Time{}, base.State.Removal)
+	} else {
 		memory.ImportDigest = imp.digest
 		if keep := p.keepOwn(ctx, base, t); keep != "" {
 			p.event(corev1.EventTypeWarning, v1alpha1.EventImportIgnored, "Import", "%s", keep)
 			p.Metrics.refreshed(resultImportIgnored)
 			return p.release(ctx, claimed, memory)
 		}
+		memory = memory.Outlived(t.ObtainedAt, base.State.Removal)
 	}
 	result, snap := claimed.Save(ctx, t, memory)
 	p.log.Info("TikTok issued new tokens", "result", result, "imported", imp != nil, "expiresAt", t.AccessTokenExpiresAt)
@@ -156,7 +160,8 @@ func (p *pass) succeeded(ctx context.Context, claimed *tokenstore.Claimed, imp *
 		p.event(corev1.EventTypeNormal, v1alpha1.EventImported, "Import", "Tokens were imported from Secret %s and refreshed.", imp.name)
 	default:
 		p.Metrics.refreshed(resultSucceeded)
-		if p.ch.RefreshRequest() != "" || base.State.Failures != nil || base.State.Refusal != nil {
+		if p.ch.RefreshRequest() != "" || base.State.Failures != nil || base.State.Refusal != nil ||
+			base.State.Removal != nil {
 			// A routine refresh is not worth an event: it would be a write a day for each channel, and noise.
 			p.event(corev1.EventTypeNormal, v1alpha1.EventRefreshed, "Refresh", "The tokens were refreshed.")
 		}

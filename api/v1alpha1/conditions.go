@@ -66,6 +66,8 @@ const (
 	// ReasonRefreshTokenRefused: TikTok refused the refresh token while the app's own credentials are good: the business disconnected,
 	// or the token was spent elsewhere.
 	ReasonRefreshTokenRefused = "RefreshTokenRefused"
+	// ReasonAuthorizationRemoved: TikTok told by webhook that the authorization was removed; the message says why, as far as TikTok does.
+	ReasonAuthorizationRemoved = "AuthorizationRemoved"
 	// ReasonRefreshTokenExpired: the refresh token's year is over.
 	ReasonRefreshTokenExpired = "RefreshTokenExpired"
 	// ReasonScopesMissing: the business did not grant, or took back, a required scope; the message names it.

@@ -21,6 +21,11 @@ const (
 	// ObtainedAtAnnotation on a token Secret is the RFC 3339 time at which TikTok issued the tokens in it.
 	ObtainedAtAnnotation = Group + "/obtained-at"
 
+	// AuthorizationRemovedAtAnnotation on a token Secret says that TikTok told by webhook that the authorization was removed: the RFC 3339
+	// time of that, a space, and TikTok's number of the reason. The tokens are not refreshed any more. A new authorization removes it, and so
+	// does a refresh that was asked for by RefreshRequestedAtAnnotation and succeeds.
+	AuthorizationRemovedAtAnnotation = Group + "/authorization-removed-at"
+
 	// RotateRequestedAtAnnotation on the Secret of link-signing keys makes the manager sign with a new key; the old one still verifies until
 	// the next rotation.
 	RotateRequestedAtAnnotation = Group + "/rotate-requested-at"

@@ -293,6 +293,10 @@ type TiktokChannelStatus struct {
 	// +optional
 	AuthorizationEpoch int64 `json:"authorizationEpoch,omitempty"`
 
+	// lastAuthorizationTime is when a person last authorized the channel. Absent where its tokens were imported.
+	// +optional
+	LastAuthorizationTime *metav1.Time `json:"lastAuthorizationTime,omitempty"`
+
 	// refreshFailures counts the refreshes that failed in passing since the last success. Absent while refreshes succeed.
 	// +optional
 	RefreshFailures *RefreshFailures `json:"refreshFailures,omitempty"`

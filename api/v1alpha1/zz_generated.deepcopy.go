@@ -521,6 +521,10 @@ func (in *TiktokChannelStatus) DeepCopyInto(out *TiktokChannelStatus) {
 		in, out := &in.NextRefreshTime, &out.NextRefreshTime
 		*out = (*in).DeepCopy()
 	}
+	if in.LastAuthorizationTime != nil {
+		in, out := &in.LastAuthorizationTime, &out.LastAuthorizationTime
+		*out = (*in).DeepCopy()
+	}
 	if in.RefreshFailures != nil {
 		in, out := &in.RefreshFailures, &out.RefreshFailures
 		*out = new(RefreshFailures)

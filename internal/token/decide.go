@@ -54,6 +54,7 @@ type Decision struct {
 func Decide(in Input) Decision {
 	for _, check := range []func(Input) (Decision, bool){
 		suspended,      // nothing happens while a person wants nothing to happen
+		removed,        // TikTok said that the authorization is over, and why
 		scopesMissing,  // another refresh brings the same scopes
 		refused,        // TikTok's last word, until something changes
 		expiredForGood, // TikTok could only refuse
@@ -78,6 +79,13 @@ func suspended(in Input) (Decision, bool) {
 		Action: Wait, Reason: v1alpha1.ReasonSuspended,
 		Message: "spec.suspend is set: tokens are not refreshed and will expire if it stays set.",
 	}, in.Suspended
+}
+
+func removed(in Input) (Decision, bool) {
+	if !in.State.Removal.Concerns(in.State.Memory) || requestOpen(in) {
+		return Decision{}, false
+	}
+	return Decision{Action: Person, Reason: v1alpha1.ReasonAuthorizationRemoved, Message: in.State.Removal.words()}, true
 }
 
 func scopesMissing(in Input) (Decision, bool) {

@@ -26,6 +26,8 @@ type State struct {
 	Epoch int64
 	// Claim is the refresh that is under way, if any.
 	Claim *Claim
+	// Removal is what TikTok told of the end of the authorization, if it did.
+	Removal *Removal
 	// Memory of refreshes and imports.
 	Memory
 }
@@ -40,6 +42,10 @@ type Memory struct {
 	Failures *Failures `json:"failures,omitempty"`
 	// Refusal for good, until something changes.
 	Refusal *Refusal `json:"refusal,omitempty"`
+	// AuthorizedAt is when a person last authorized the channel.
+	AuthorizedAt time.Time `json:"authorizedAt,omitzero"`
+	// RemovalsFrom is the earliest time of a Removal that is about these tokens.
+	RemovalsFrom time.Time `json:"removalsFrom,omitzero"`
 }
 
 // Claim names who is refreshing, and since when.
@@ -85,6 +91,7 @@ func DecodeState(s *corev1.Secret) State {
 			st.Claim = &c
 		}
 	}
+	st.Removal = parseRemoval(s.Annotations[v1alpha1.AuthorizationRemovedAtAnnotation])
 	if text := s.Annotations[MemoryAnnotation]; text != "" {
 		var m Memory
 		if json.Unmarshal([]byte(text), &m) == nil {
@@ -104,6 +111,11 @@ func (st State) Encode(s *corev1.Secret) error {
 		delete(s.Annotations, v1alpha1.RefreshClaimAnnotation)
 	} else if err := encodeInto(s.Annotations, v1alpha1.RefreshClaimAnnotation, st.Claim); err != nil {
 		return err
+	}
+	if st.Removal.Concerns(st.Memory) {
+		s.Annotations[v1alpha1.AuthorizationRemovedAtAnnotation] = st.Removal.String()
+	} else {
+		delete(s.Annotations, v1alpha1.AuthorizationRemovedAtAnnotation)
 	}
 	if st.Memory == (Memory{}) {
 		delete(s.Annotations, MemoryAnnotation)

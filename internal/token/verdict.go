@@ -72,6 +72,28 @@ func (m Memory) Succeeded() Memory {
 	return m
 }
 
+// Authorized is the state after an authorization by a person, which brought new tokens at the given time. removal is what was known of the
+// end of the one before.
+func (m Memory) Authorized(at time.Time, removal *Removal) Memory {
+	m = m.Succeeded().Outlived(at, removal)
+	m.AuthorizedAt = at
+	return m
+}
+
+// Outlived is the state after a success that shows an authorization that came after the removal, if any, or was not ended by it: tokens that
+// were imported at the given time, or a refresh (at is zero). Of the times of two clocks, the removal's and ours, the later one counts.
+func (m Memory) Outlived(at time.Time, removal *Removal) Memory {
+	if removal != nil {
+		if next := removal.Time.Add(time.Second); next.After(at) {
+			at = next
+		}
+	}
+	if at = at.UTC().Truncate(time.Second); at.After(m.RemovalsFrom) {
+		m.RemovalsFrom = at
+	}
+	return m
+}
+
 // Warning says whether, and how, the refresh token nears its end.
 func Warning(t Tokens, now time.Time) (reason, message string, expiring bool) {
 	end := t.RefreshTokenExpiresAt

@@ -78,9 +78,9 @@ func (s *Store) tryAuthorize(ctx context.Context, ch *v1alpha1.TiktokChannel, t 
 	if snap != nil {
 		secret = snap.Secret.DeepCopy()
 	}
-	// What is remembered of the old tokens ends with them; what was imported stays imported.
+	// What is remembered of the old tokens ends with them, TikTok's word of their removal too; what was imported stays imported.
 	st := token.DecodeState(secret)
-	st.Claim, st.Epoch, st.Memory = nil, linkEpoch+1, st.Succeeded()
+	st.Claim, st.Epoch, st.Memory = nil, linkEpoch+1, st.Authorized(t.ObtainedAt, st.Removal)
 	setTokens(secret, t)
 	if err := st.Encode(secret); err != nil {
 		return err
