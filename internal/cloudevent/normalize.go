@@ -23,6 +23,8 @@ type Input struct {
 	Body []byte
 	// ReceivedAt is the event's time where TikTok gave none.
 	ReceivedAt time.Time
+	// Own says that the event is the operator's own: Body is a ChannelEvent's, not TikTok's.
+	Own bool
 }
 
 // Source is the API path of a channel.
@@ -33,6 +35,9 @@ func Source(namespace, name string) string {
 // Normalize makes the CloudEvent of a stored webhook. It succeeds with anything: a body that cannot be decoded is TypeUnknown, with the body
 // in raw. The error is for data that cannot be written as JSON, which no input is known to cause.
 func Normalize(in Input) (Event, error) {
+	if in.Own {
+		return normalizeOwn(in)
+	}
 	e := Event{ID: in.ID, Source: Source(in.Namespace, in.Name), Type: TypeUnknown, Time: in.ReceivedAt}
 	d := Data{Raw: rawJSON(in.Body)}
 	if envelope, err := tiktok.DecodeEnvelope(in.Body); err != nil {
@@ -53,7 +58,7 @@ func Normalize(in Input) (Event, error) {
 }
 
 func fill(e *Event, d *Data, envelope *tiktok.Envelope) {
-	d.Event, d.BusinessID = envelope.Event, envelope.UserOpenID
+	d.Event, d.BusinessID, d.Fetched = envelope.Event, envelope.UserOpenID, envelope.Fetched
 	if !envelope.CreateTime.IsZero() && representable(envelope.CreateTime) {
 		e.Time = envelope.CreateTime
 	}

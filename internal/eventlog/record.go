@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Record is one event as TikTok sent it.
+// Record is one event as TikTok sent it, or one of the operator's own.
 type Record struct {
 	// ID identifies the event within its app and business: the same event has the same id each time it arrives. Required.
 	ID string
@@ -28,6 +28,8 @@ type Record struct {
 	ReceivedAt time.Time
 	// Body is TikTok's request body, byte for byte.
 	Body []byte
+	// Own marks an event of the operator's own, whose body is not TikTok's. Nothing that comes from outside may set it.
+	Own bool
 	// Sink names the only sink that the event is for; "" means all.
 	Sink string
 	// Replay, if not empty, marks an event that is delivered anew although it was dealt with before, and identifies the occasion.
@@ -56,6 +58,8 @@ const (
 	receivedHeader   = headerPrefix + "Received"
 	sinkHeader       = headerPrefix + "Sink"
 	replayHeader     = headerPrefix + "Replay"
+	ownHeader        = headerPrefix + "Own"
+	ownValue         = "true"
 )
 
 func (r *Record) validate() error {
@@ -91,6 +95,9 @@ func (r *Record) message() *nats.Msg {
 			m.Header.Set(name, url.QueryEscape(value))
 		}
 	}
+	if r.Own {
+		m.Header.Set(ownHeader, ownValue)
+	}
 	if !r.ReceivedAt.IsZero() {
 		m.Header.Set(receivedHeader, r.ReceivedAt.UTC().Format(time.RFC3339Nano))
 	}
@@ -110,6 +117,6 @@ func decodeRecord(h nats.Header, body []byte) Record {
 	return Record{
 		ID: field(idHeader), App: field(appHeader), BusinessID: field(businessHeader), ChannelUID: field(channelHeader),
 		Conversation: field(conversationName), Event: field(eventHeader), ReceivedAt: received, Body: body,
-		Sink: field(sinkHeader), Replay: field(replayHeader),
+		Sink: field(sinkHeader), Replay: field(replayHeader), Own: h.Get(ownHeader) == ownValue,
 	}
 }

@@ -16,12 +16,12 @@ func FuzzRecordRoundTrip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, app, business, conversation, event string, body []byte) {
 		r := Record{
 			ID: id, App: app, BusinessID: business, ChannelUID: "uid-1", Conversation: conversation, Event: event,
-			ReceivedAt: time.Unix(1, 5).UTC(), Body: body,
+			ReceivedAt: time.Unix(1, 5).UTC(), Body: body, Own: len(body)%2 == 1,
 		}
 		m := r.message()
 		got := decodeRecord(m.Header, m.Data)
 		if got.ID != id || got.App != app || got.BusinessID != business || got.Conversation != conversation || got.Event != event ||
-			!got.ReceivedAt.Equal(r.ReceivedAt) || !bytes.Equal(got.Body, body) {
+			!got.ReceivedAt.Equal(r.ReceivedAt) || got.Own != r.Own || !bytes.Equal(got.Body, body) {
 			t.Fatalf("got %+v, want %+v", got, r)
 		}
 		// Nothing foreign takes part in the structure of a header or a subject.
