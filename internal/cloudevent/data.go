@@ -62,9 +62,11 @@ type Data struct {
 	Automatic string `json:"automatic,omitempty"`
 	// ReadUpTo: the user has read all messages up to this time.
 	ReadUpTo *time.Time `json:"readUpTo,omitempty"`
+	// Fetched marks a message that TikTok's webhook did not hold, and that was read from its conversation.
+	Fetched bool `json:"fetched,omitempty"`
 	// Undecodable marks content that is not what the event should hold.
 	Undecodable bool `json:"undecodable,omitempty"`
-	// Raw is TikTok's envelope as it was sent. Its content is a string of JSON.
+	// Raw is TikTok's envelope as it was sent, or as it would have been if Fetched. Its content is a string of JSON.
 	Raw json.RawMessage `json:"raw"`
 }
 

@@ -11,6 +11,7 @@
 //	TIKTOK_UNROUTED   tiktok.unrouted.<app>.<business>           bodies of businesses that no channel holds     24 h
 //	TIKTOK_SINKS      tiktok.sinks.<channel>.<sink>              one JSON position a sink (the newest only)     until deleted
 //	TIKTOK_DEAD       tiktok.dead.<channel>.<sink>               events that a sink did not take, with the reason 30 days
+//	TIKTOK_JOBS       tiktok.jobs.<kind>.<channel>               work that an event entails, with the event         until done, 72 h
 //	KV_tiktok-once    $KV.tiktok-once.<id>                       single-use ids                                 24 h
 //
 // <channel> is the UID of the TiktokChannel and <sink> the sink's name. <conversation>, <business> and single-use ids come from outside and

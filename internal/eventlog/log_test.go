@@ -319,7 +319,7 @@ func TestUnroutedEventsAreRoutedOnceInOrder(t *testing.T) {
 	}
 	appendRecord(t, l, record("2")) // came again after the channel appeared
 	for _, want := range []int{3, 0} {
-		if n, err := l.RouteUnrouted(t.Context(), "app", "-biz", uid); err != nil || n != want {
+		if n, err := l.RouteUnrouted(t.Context(), "app", "-biz", uid, nil); err != nil || n != want {
 			t.Fatalf("moved %d, %v; want %d", n, err, want)
 		}
 	}
@@ -332,7 +332,7 @@ func TestUnroutedEventsAreRoutedOnceInOrder(t *testing.T) {
 		}
 	}
 	l = reopen(t, l, opts)
-	if n, err := l.RouteUnrouted(t.Context(), "app", "somebody else", "other-channel"); err != nil || n != 3 {
+	if n, err := l.RouteUnrouted(t.Context(), "app", "somebody else", "other-channel", nil); err != nil || n != 3 {
 		t.Fatalf("moved %d, %v", n, err)
 	}
 	if e := all(t, l, "other-channel"); len(e) != 3 || string(e[0].Body) != string(record("1").Body) || e[0].BusinessID != "somebody else" {

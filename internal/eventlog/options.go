@@ -88,6 +88,9 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Log receives the server's warnings.
 	Log logr.Logger
+
+	// jobAckWait is after how long without a sign of life a job counts as abandoned; 0 means defaultJobAckWait.
+	jobAckWait time.Duration
 }
 
 func (o *Options) complete() error {
@@ -113,6 +116,9 @@ func (o *Options) complete() error {
 	}
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = DefaultMinFreeBytes
+	}
+	if o.jobAckWait == 0 {
+		o.jobAckWait = defaultJobAckWait
 	}
 	o.Replicas = max(o.Replicas, 1)
 	if o.Clock == nil {

@@ -37,6 +37,7 @@ func streamConfigs(o *Options) []jetstream.StreamConfig {
 			MaxAge:      UnroutedMaxAge, MaxBytes: maxUnrouted, Discard: jetstream.DiscardNew, Duplicates: UnroutedMaxAge, AllowDirect: true,
 		},
 		sinks,
+		jobsConfig(o),
 		{
 			Name: deadStream, Subjects: []string{deadPrefix + "*.*"}, Storage: jetstream.FileStorage, Replicas: o.Replicas,
 			Description: "Events that a sink did not take.",

@@ -27,7 +27,7 @@ const (
 
 // allStreams are those that a log has.
 func allStreams() []string {
-	return []string{eventsStream, unroutedStream, sinksStream, deadStream, onceStream}
+	return []string{eventsStream, unroutedStream, sinksStream, deadStream, jobsStream, onceStream}
 }
 
 // digest is 128 bits of a SHA-256 over the parts, as a subject token. Parts are separated by their lengths, so no two lists collide.

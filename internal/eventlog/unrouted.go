@@ -9,8 +9,11 @@ import (
 )
 
 // RouteUnrouted moves what was stored for a business that no channel held to the channel that holds it now, oldest first, and says how many
-// events it moved. Calling it again, after an error too, moves nothing twice.
-func (l *Log) RouteUnrouted(ctx context.Context, app, businessID, channelUID string) (int, error) {
+// events it moved. Calling it again, after an error too, moves nothing twice. each, if not nil, is called for an event that is with its channel
+// before it is forgotten here; an error of it ends the moving, and after a crash it may be called for the same event again.
+func (l *Log) RouteUnrouted(
+	ctx context.Context, app, businessID, channelUID string, each func(context.Context, Record) error,
+) (int, error) {
 	if !isToken(channelUID) {
 		return 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
 	}
@@ -24,6 +27,11 @@ func (l *Log) RouteUnrouted(ctx context.Context, app, businessID, channelUID str
 		record.ChannelUID = channelUID
 		if _, err := l.Append(ctx, record); err != nil {
 			return moved, fmt.Errorf("routing an event to its channel: %w", err)
+		}
+		if each != nil {
+			if err := each(ctx, record); err != nil {
+				return moved, fmt.Errorf("handling an event that was routed to its channel: %w", err)
+			}
 		}
 		if err := l.deleteMessage(ctx, unroutedStream, event.Sequence, "removing an event that was routed"); err != nil {
 			return moved, err

@@ -32,9 +32,9 @@ func BusinessKeys(o client.Object) []string {
 // businessKey cannot be made ambiguous by a business id: an app's name holds no slash.
 func businessKey(app, business string) string { return app + "/" + business }
 
-// channelOf finds the channel of the app that holds the business; nil if there is none. While a channel gives way to another, the one that is
+// ChannelOf finds the channel of the app that holds the business; nil if there is none. While a channel gives way to another, the one that is
 // not being deleted is preferred, then the older one.
-func channelOf(ctx context.Context, r client.Reader, app, business string) (*v1alpha1.TiktokChannel, error) {
+func ChannelOf(ctx context.Context, r client.Reader, app, business string) (*v1alpha1.TiktokChannel, error) {
 	if business == "" {
 		return nil, nil
 	}

@@ -31,7 +31,8 @@ func DefaultTolerance() tiktok.Tolerance {
 // EventLog stores events. *eventlog.Log is one.
 type EventLog interface {
 	Append(ctx context.Context, r eventlog.Record) (eventlog.Result, error)
-	RouteUnrouted(ctx context.Context, app, businessID, channelUID string) (int, error)
+	RouteUnrouted(ctx context.Context, app, businessID, channelUID string, each func(context.Context, eventlog.Record) error) (int, error)
+	AddJob(ctx context.Context, j eventlog.Job) error
 }
 
 // Options of a Handler.
@@ -207,7 +208,7 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 			text: "The client_key is not the appID of this TiktokApp: the webhook is registered at another app's URL.",
 		}
 	}
-	id, conversation := identify(envelope, body)
+	id, conversation := cloudevent.Identify(envelope, body)
 	return h.store(r.Context(), eventlog.Record{
 		ID: id, App: app.Name, BusinessID: envelope.UserOpenID, Conversation: conversation, Event: envelope.Event, ReceivedAt: now, Body: body,
 	})
@@ -217,7 +218,7 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	channel, err := channelOf(ctx, h.opts.Reader, record.App, record.BusinessID)
+	channel, err := ChannelOf(ctx, h.opts.Reader, record.App, record.BusinessID)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -232,9 +233,15 @@ func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 	if err != nil {
 		return notStored(err)
 	}
+	if channel != nil {
+		// For a duplicate too: the first time may have ended here.
+		if err := follow(ctx, h.opts.Log, record); err != nil {
+			return notStored(err)
+		}
+	}
 	if channel == nil {
 		// The channel may have appeared, and its earlier events have been routed, while this one was being stored.
-		if channel, err = channelOf(ctx, h.opts.Reader, record.App, record.BusinessID); err != nil {
+		if channel, err = ChannelOf(ctx, h.opts.Reader, record.App, record.BusinessID); err != nil {
 			return unavailable(err)
 		}
 		if channel != nil {

@@ -66,6 +66,14 @@ type brokenLog struct {
 	ingest.EventLog
 	err    error
 	before func() // runs once, before the next append
+	jobErr error
+}
+
+func (b *brokenLog) AddJob(ctx context.Context, j eventlog.Job) error {
+	if b.jobErr != nil {
+		return b.jobErr
+	}
+	return b.EventLog.AddJob(ctx, j)
 }
 
 func (b *brokenLog) Append(ctx context.Context, r eventlog.Record) (eventlog.Result, error) {

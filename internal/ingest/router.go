@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
 // Router moves events that arrived before their channel held the business (the manager writes status.businessID shortly after an
@@ -75,7 +76,8 @@ func (r *Router) run(ctx context.Context, ch *v1alpha1.TiktokChannel, again bool
 	if state.done && !again {
 		return nil
 	}
-	moved, err := r.log.RouteUnrouted(ctx, ch.Spec.AppRef.Name, ch.Status.BusinessID, string(ch.UID))
+	moved, err := r.log.RouteUnrouted(ctx, ch.Spec.AppRef.Name, ch.Status.BusinessID, string(ch.UID),
+		func(ctx context.Context, record eventlog.Record) error { return follow(ctx, r.log, record) })
 	if err != nil {
 		return fmt.Errorf("routing earlier events to channel %s/%s: %w", ch.Namespace, ch.Name, err)
 	}

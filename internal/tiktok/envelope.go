@@ -22,6 +22,8 @@ type Envelope struct {
 	// Content is the event's own JSON, its digits untouched: unwrapped from the string that TikTok sends it in. It is nil if there is none, and
 	// a JSON string if the string held no JSON.
 	Content json.RawMessage
+	// Fetched marks an envelope that was made of a message which was read from its conversation. TikTok sends no such field.
+	Fetched bool
 }
 
 // Errors of DecodeEnvelope, to be tested for with errors.Is.
@@ -41,6 +43,7 @@ func DecodeEnvelope(body []byte) (*Envelope, error) {
 		CreateTime number          `json:"create_time"`
 		UserOpenID text            `json:"user_openid"`
 		Content    json.RawMessage `json:"content"`
+		Fetched    flag            `json:"fetched"`
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		return nil, ErrNotJSON
@@ -58,6 +61,7 @@ func DecodeEnvelope(body []byte) (*Envelope, error) {
 	return &Envelope{
 		ClientKey: string(raw.ClientKey), Event: string(raw.Event), CreateTime: unixTime(raw.CreateTime),
 		UserOpenID: string(raw.UserOpenID), Content: unwrap(raw.Content),
+		Fetched: raw.Fetched.value != nil && *raw.Fetched.value,
 	}, nil
 }
 
