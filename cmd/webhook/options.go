@@ -66,12 +66,17 @@ func (o *options) addresses() []process.Address {
 	}, o.Addresses()...)
 }
 
-// eventLog are the options of the event log. It recognises duplicates for longer than a captured request can be sent again: a replay with
-// an old and valid signature is stored once.
+// dedupWindow is for how long the event log recognises duplicates: for longer than a captured request can be sent again, so that a replay
+// with an old and valid signature is stored once.
+func (o *options) dedupWindow() time.Duration {
+	return max(eventlog.DefaultDedupWindow, o.tolerance+dedupMargin)
+}
+
+// eventLog are the options of the event log.
 func (o *options) eventLog(log logr.Logger) eventlog.Options {
 	return eventlog.Options{
 		DataDir: o.dataDir, URL: o.natsURL, CredsFile: o.natsCreds, Fsync: o.fsync, Log: log,
-		DedupWindow: max(eventlog.DefaultDedupWindow, o.tolerance+dedupMargin),
+		DedupWindow: o.dedupWindow(),
 	}
 }
 

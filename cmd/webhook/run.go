@@ -20,11 +20,13 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/access"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
+	"github.com/tiktok-operator/tiktok-operator/internal/channelevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
+	"github.com/tiktok-operator/tiktok-operator/internal/removal"
 	"github.com/tiktok-operator/tiktok-operator/internal/reservation"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
@@ -92,7 +94,8 @@ func (s *servers) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	authorizations, err := s.authorizations(apps)
+	tokens := tokenstore.New(tokenstore.Options{Client: s.live, Holder: process.Identity(), Log: s.log.WithName("tokenstore")})
+	authorizations, err := s.authorizations(apps, tokens)
 	if err != nil {
 		return err
 	}
@@ -103,8 +106,16 @@ func (s *servers) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	channelEvents, err := channelevent.New(channelevent.Options{
+		Reader: s.mgr.GetCache(), Log: s.events, DedupWindow: s.options.dedupWindow(), Logger: s.log.WithName("channelevent"),
+	})
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		router.SetupWithManager(s.mgr),
+		channelEvents.SetupWithManager(s.mgr),
+		s.mgr.Add(&removal.Worker{Reader: s.mgr.GetCache(), Jobs: s.events, Tokens: tokens, Logger: s.log.WithName("removal")}),
 		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),
 		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil),
 		s.private(authorizations),
@@ -124,7 +135,7 @@ func (s *servers) cacheSynced(r *http.Request) error {
 	return nil
 }
 
-func (s *servers) authorizations(apps *appclient.Pool) (*oauth.Handler, error) {
+func (s *servers) authorizations(apps *appclient.Pool, tokens *tokenstore.Store) (*oauth.Handler, error) {
 	observe, err := oauth.CountResults(s.registry)
 	if err != nil {
 		return nil, err
@@ -134,7 +145,7 @@ func (s *servers) authorizations(apps *appclient.Pool) (*oauth.Handler, error) {
 		Allowed: func(ctx context.Context, app *v1alpha1.TiktokApp, namespace string) (bool, error) {
 			return appclient.NamespaceAllowed(ctx, s.live, app, namespace)
 		},
-		Tokens:       tokenstore.New(tokenstore.Options{Client: s.live, Holder: process.Identity(), Log: s.log.WithName("tokenstore")}),
+		Tokens:       tokens,
 		Reservations: reservation.New(reservation.Options{Client: s.live, Namespace: s.options.Namespace}),
 		Uses:         s.events, Recorder: s.mgr.GetEventRecorder("tiktok-operator"),
 		Observe: observe, Clock: clock.RealClock{}, Log: s.log.WithName("oauth"),

@@ -82,7 +82,7 @@ func TestRemovalDuringARefreshStays(t *testing.T) {
 	ch, p := connected(t), newProcess(t, "manager")
 	claimed := p.claim(t, ch)
 	newProcess(t, "webhook").marks(t, ch, "business", after(time.Minute), true)
-	if result, _ := claimed.Save(t.Context(), tokens(2), claimed.Base().State.Memory.Succeeded()); result != tokenstore.Stored {
+	if result, _ := claimed.Save(t.Context(), tokens(2), claimed.Base().State.Succeeded()); result != tokenstore.Stored {
 		t.Fatalf("saved: %s", result)
 	}
 	if r := has(t, ch, 2).State.Removal; r == nil || *r != after(time.Minute) {

@@ -1,0 +1,100 @@
+package removal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+	"github.com/tiktok-operator/tiktok-operator/internal/token"
+)
+
+const (
+	// markTimeout bounds one try.
+	markTimeout = 10 * time.Second
+	// A channel that is not there is looked for so often, since the cache of the replica that has the job may be behind that of the one which
+	// found the channel.
+	lookups    = 3
+	lookupWait = 10 * time.Second
+)
+
+var errNoChannel = errors.New("the channel does not hold the business")
+
+// Jobs are those of the event log. *eventlog.Log has them.
+type Jobs interface {
+	WorkJobs(ctx context.Context, kind string, handle func(context.Context, eventlog.Job) error) error
+}
+
+// Marker notes on a channel's token Secret that the authorization of a business is over. *tokenstore.Store is one.
+type Marker interface {
+	MarkRemoved(ctx context.Context, ch *v1alpha1.TiktokChannel, business string, removal token.Removal) (marked bool, err error)
+}
+
+// Worker does the jobs that the webhook authorization.removed leaves.
+type Worker struct {
+	// Reader reads channels from the cache, by ingest.BusinessIndex.
+	Reader client.Reader
+	Jobs   Jobs
+	Tokens Marker
+	Logger logr.Logger
+}
+
+// Start implements manager.Runnable.
+func (w *Worker) Start(ctx context.Context) error {
+	if err := w.Jobs.WorkJobs(ctx, ingest.JobRemoved, w.mark); err != nil {
+		return fmt.Errorf("noting authorizations that were removed: %w", err)
+	}
+	return nil
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable: all replicas share the jobs.
+func (w *Worker) NeedLeaderElection() bool { return false }
+
+func (w *Worker) mark(ctx context.Context, job eventlog.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, markTimeout)
+	defer cancel()
+	ch, err := ingest.ChannelOf(ctx, w.Reader, job.App, job.BusinessID)
+	if err != nil {
+		return w.again(job, err)
+	}
+	if ch == nil || string(ch.UID) != job.ChannelUID {
+		if job.Attempt < lookups {
+			return &eventlog.RetryError{After: lookupWait, Err: errNoChannel}
+		}
+		return nil // the channel is gone, or gave the business up
+	}
+	removal := removalOf(job.Record)
+	marked, err := w.Tokens.MarkRemoved(ctx, ch, job.BusinessID, removal)
+	if err != nil {
+		return w.again(job, err)
+	}
+	w.Logger.Info("TikTok told that an authorization was removed", "namespace", ch.Namespace, "name", ch.Name, "at", removal.Time,
+		"tiktokReason", int64(removal.Reason), "concernsTokens", marked)
+	return nil
+}
+
+func (w *Worker) again(job eventlog.Job, err error) error {
+	w.Logger.Error(err, "it could not be noted that an authorization was removed; trying again", "event", job.ID, "attempt", job.Attempt)
+	return err
+}
+
+// removalOf reads the webhook. One from the future, by our clock, is from the moment when it came: it must not outlast an authorization that
+// follows it.
+func removalOf(r eventlog.Record) token.Removal {
+	removal := token.Removal{Time: r.ReceivedAt}
+	if envelope, err := tiktok.DecodeEnvelope(r.Body); err == nil {
+		removal.Reason = token.RemovalReason(tiktok.DecodeRemovalReason(envelope.Content))
+		if at := envelope.CreateTime; !at.IsZero() && at.Before(removal.Time) {
+			removal.Time = at
+		}
+	}
+	removal.Time = removal.Time.UTC().Truncate(time.Second)
+	return removal
+}
