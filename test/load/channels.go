@@ -38,7 +38,8 @@ type fleet struct {
 	app      *v1alpha1.TiktokApp
 	channels []*v1alpha1.TiktokChannel // as they were created
 	manager  *program.Process
-	metrics  string // of the manager
+	metrics  string        // of the manager
+	adopted  time.Duration // how long taking over took
 }
 
 // measureChannels measures what many channels cost: taken over, idle, after a restart, and all due for a refresh at once.
@@ -143,12 +144,13 @@ func (f *fleet) adopt(ctx context.Context) error {
 	if err := f.settle(ctx, before, f.options.channels); err != nil {
 		return err
 	}
+	f.adopted = time.Since(began)
 	resident, peak, err := memory(f.manager.PID())
 	if err != nil {
 		return err
 	}
 	f.report.add(
-		told("channels taken over", "%d in %s", f.options.channels, time.Since(began).Round(time.Second)),
+		told("channels taken over", "%d in %s", f.options.channels, f.adopted.Round(time.Second)),
 		told("  manager resident then (peak)", "%.0f MiB (%.0f MiB)", resident, peak))
 	if err := f.limitRate(ctx, f.rate); err != nil {
 		return err
