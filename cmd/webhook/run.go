@@ -23,6 +23,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/channelevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/fetch"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
@@ -112,8 +113,16 @@ func (s *servers) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fetcher, err := fetch.New(fetch.Options{
+		Log: s.events, Reader: s.mgr.GetCache(), Apps: apps, Tokens: tokens,
+		Registerer: s.registry, Logger: s.log.WithName("fetch"),
+	})
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		router.SetupWithManager(s.mgr),
+		s.mgr.Add(fetcher),
 		channelEvents.SetupWithManager(s.mgr),
 		s.mgr.Add(&removal.Worker{Reader: s.mgr.GetCache(), Jobs: s.events, Tokens: tokens, Logger: s.log.WithName("removal")}),
 		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),

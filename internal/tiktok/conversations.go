@@ -18,11 +18,6 @@ const (
 	ConversationStranger ConversationType = "STRANGER"
 )
 
-// ConversationTypes are all of them.
-func ConversationTypes() []ConversationType {
-	return []ConversationType{ConversationSingle, ConversationStranger}
-}
-
 const (
 	// MaxConversations is the most that one page of conversations holds.
 	MaxConversations = 100

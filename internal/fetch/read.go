@@ -1,0 +1,229 @@
+package fetch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+)
+
+const (
+	// maxPages of conversations are read in one pass, of each type.
+	maxPages = 20
+	// clockMargin is how far TikTok's clock and that of the event log may be apart.
+	clockMargin = 10 * time.Minute
+	// Bounds of one reading of the log.
+	knownLimit, knownBytes = 200, 4 << 20
+)
+
+// read stores what is new in all conversations that changed since the floor. Message requests come first: a conversation that the business
+// answers meanwhile moves to the list that is read then.
+func (p *pass) read(ctx context.Context) error {
+	for _, kind := range []tiktok.ConversationType{tiktok.ConversationStranger, tiktok.ConversationSingle} {
+		conversations, err := p.changed(ctx, kind)
+		if err != nil {
+			return err
+		}
+		for _, c := range slices.Backward(conversations) { // who has waited longest comes first
+			if err := p.conversation(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// changed lists the conversations that changed since the floor. Newer ones are listed first, so a page without any is the last that matters.
+func (p *pass) changed(ctx context.Context, kind tiktok.ConversationType) (changed []tiktok.Conversation, err error) {
+	cursor := ""
+	for range maxPages {
+		if err := p.permit(ctx); err != nil {
+			return nil, err
+		}
+		page, err := p.client.Conversations(ctx, p.accessToken, p.job.BusinessID, kind, tiktok.MaxConversations, cursor)
+		if err != nil {
+			return nil, err
+		}
+		recent := false
+		for _, c := range page.Conversations {
+			if c.UpdatedAt.IsZero() || !c.UpdatedAt.Before(p.want.floor) {
+				recent, changed = true, append(changed, c)
+			}
+		}
+		if !recent || page.Cursor == "" || page.Cursor == cursor {
+			return changed, nil
+		}
+		cursor = page.Cursor
+	}
+	p.incomplete = true
+	p.opts.Logger.Info("More conversations changed than are read at a time; messages may be missing", "app", p.job.App,
+		"business", p.job.BusinessID, "conversations", len(changed))
+	return changed, nil
+}
+
+// conversation stores what is new in one.
+func (p *pass) conversation(ctx context.Context, c tiktok.Conversation) error {
+	if at, ok := p.state.read[c.ID]; ok && !c.UpdatedAt.IsZero() && at.Equal(c.UpdatedAt) {
+		return nil
+	}
+	if err := p.permit(ctx); err != nil {
+		return err
+	}
+	listed, err := p.client.ConversationMessages(ctx, p.accessToken, p.job.BusinessID, c.ID)
+	if tiktok.ClassOf(err) == tiktok.ClassPermanent {
+		// Others must not suffer from one that TikTok does not show.
+		p.incomplete = true
+		p.opts.Logger.Info("TikTok does not show a conversation's messages; it is left out", "app", p.job.App, "business", p.job.BusinessID,
+			"reason", err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	messages, newest := p.received(listed)
+	if err := p.store(ctx, c.ID, listed, messages); err != nil {
+		return err
+	}
+	if !newest.Before(c.UpdatedAt.Truncate(time.Second)) { // the messages are not behind the list
+		p.state.remember(c.ID, c.UpdatedAt)
+	}
+	return nil
+}
+
+// received are the messages of users, oldest first, and the time of the newest message of either side.
+func (p *pass) received(listed []tiktok.ConversationMessage) (messages []message, newest time.Time) {
+	if n := len(listed); n > 1 && listed[0].Timestamp.After(listed[n-1].Timestamp) {
+		listed = slices.Clone(listed)
+		slices.Reverse(listed) // so that those of the same time keep their order
+	}
+	for _, m := range listed {
+		if m.Timestamp.After(newest) {
+			newest = m.Timestamp
+		}
+		if !m.Inbound(p.job.BusinessID) {
+			continue
+		}
+		if m.Timestamp.IsZero() {
+			p.opts.Logger.Info("A listed message has no time, so that nothing says whether it is new; it is left out", "app", p.job.App,
+				"business", p.job.BusinessID, "message", m.ID)
+			continue
+		}
+		made, err := received(p.app.Spec.AppID, p.job.BusinessID, m)
+		if err != nil { // it was read from JSON, so it can be written
+			p.opts.Logger.Error(err, "A listed message cannot be stored; it is left out", "app", p.job.App, "business", p.job.BusinessID)
+			continue
+		}
+		messages = append(messages, made)
+	}
+	slices.SortStableFunc(messages, func(a, b message) int { return a.at.Compare(b.at) })
+	return messages, newest
+}
+
+// store appends the messages that the log does not have: those since the floor, and since the newest that it has of the conversation, so that
+// what was missed meanwhile is caught up with.
+func (p *pass) store(ctx context.Context, conversation string, listed []tiktok.ConversationMessage, messages []message) error {
+	oldest := p.opts.Clock.Now().Add(-horizon)
+	if len(messages) == 0 || messages[len(messages)-1].at.Before(oldest) {
+		return nil
+	}
+	known, newestKnown, err := p.known(ctx, conversation, oldest.Add(-clockMargin))
+	if err != nil {
+		return err
+	}
+	from := p.want.floor
+	if !newestKnown.IsZero() && newestKnown.Before(from) {
+		from = newestKnown
+	}
+	if from.Before(oldest) {
+		from = oldest
+	}
+	if p.cut(listed, messages, known, from) {
+		p.incomplete = true
+		p.opts.Logger.Info("TikTok shows only a conversation's newest messages, and all of them are new: earlier ones may be missing",
+			"app", p.job.App, "business", p.job.BusinessID, "channel", p.channel.Namespace+"/"+p.channel.Name, "messages", len(listed))
+	}
+	for _, m := range messages {
+		p.state.saw(m.at)
+		if m.at.Before(from) || known[m.id] {
+			continue
+		}
+		if err := p.append(ctx, conversation, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pass) append(ctx context.Context, conversation string, m message) error {
+	result, err := p.opts.Log.Append(ctx, eventlog.Record{
+		ID: m.id, App: p.job.App, BusinessID: p.job.BusinessID, ChannelUID: p.job.ChannelUID, Conversation: cmp.Or(m.conversation, conversation),
+		Event: eventReceive, ReceivedAt: p.opts.Clock.Now(), Body: m.body,
+	})
+	var large *eventlog.TooLargeError
+	if errors.As(err, &large) {
+		p.opts.Logger.Error(err, "A fetched message is left out", "app", p.job.App, "business", p.job.BusinessID, "event", m.id)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("storing a fetched message: %w", err)
+	}
+	if !result.Duplicate {
+		p.counters.messages.Inc()
+	}
+	return nil
+}
+
+// cut says whether messages may be missing before the oldest listed one: the list is full, and reaches back neither to a message that the log
+// has nor to the time from which on they are new.
+func (p *pass) cut(listed []tiktok.ConversationMessage, messages []message, known map[string]bool, from time.Time) bool {
+	if len(listed) < tiktok.MaxConversationMessages {
+		return false
+	}
+	return !slices.ContainsFunc(listed, func(m tiktok.ConversationMessage) bool { return m.Timestamp.Before(from) }) &&
+		!slices.ContainsFunc(messages, func(m message) bool { return known[m.id] })
+}
+
+// known are the events of a conversation that the log has since a time, and the time of the newest message of the user among them.
+func (p *pass) known(ctx context.Context, conversation string, since time.Time) (ids map[string]bool, newest time.Time, err error) {
+	ids = map[string]bool{}
+	query := eventlog.Query{
+		ChannelUID: p.job.ChannelUID, Lane: eventlog.LaneOf(conversation), After: eventlog.Position{From: since},
+		Limit: knownLimit, MaxBytes: knownBytes,
+	}
+	for {
+		events, more, err := p.opts.Log.Events(ctx, query)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("reading what the log has of a conversation: %w", err)
+		}
+		for _, e := range events {
+			ids[e.ID] = true
+			query.After = eventlog.Position{Sequence: e.Sequence}
+			if e.Event == eventReceive {
+				if at := sentAt(e.Body); at.After(newest) {
+					newest = at
+				}
+			}
+		}
+		if !more || len(events) == 0 {
+			return ids, newest, nil
+		}
+	}
+}
+
+// sentAt is the time of a stored message; zero if it does not say.
+func sentAt(body []byte) time.Time {
+	envelope, err := tiktok.DecodeEnvelope(body)
+	if err != nil {
+		return time.Time{}
+	}
+	content, err := tiktok.DecodeMessageContent(envelope.Content)
+	if err != nil {
+		return time.Time{}
+	}
+	return content.Timestamp
+}
