@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -117,7 +118,7 @@ func TestParallel(t *testing.T) {
 			return http.ErrAbortHandler
 		}
 		return nil
-	}); err != http.ErrAbortHandler {
+	}); !errors.Is(err, http.ErrAbortHandler) {
 		t.Errorf("error %v", err)
 	}
 }
