@@ -49,6 +49,22 @@ func (s *Sink) Timeout() time.Duration {
 	return DefaultDeliveryTimeout
 }
 
+// MaxAttempts is how often a delivery is tried before the event becomes a dead letter; 0 means without limit.
+func (s *Sink) MaxAttempts() int {
+	if s.Delivery == nil || s.Delivery.MaxAttempts == nil {
+		return 0
+	}
+	return int(*s.Delivery.MaxAttempts)
+}
+
+// MaxAge is how old an event may grow before it becomes a dead letter.
+func (s *Sink) MaxAge() time.Duration {
+	if s.Delivery == nil || s.Delivery.MaxAge == nil {
+		return DefaultDeliveryMaxAge
+	}
+	return s.Delivery.MaxAge.Duration
+}
+
 // BackoffBounds are the first and the longest wait between delivery attempts.
 func (s *Sink) BackoffBounds() (minimum, maximum time.Duration) {
 	minimum, maximum = DefaultDeliveryBackoffMin, DefaultDeliveryBackoffMax

@@ -13,19 +13,19 @@ const (
 	maxRecount = time.Second
 )
 
-// waiting is what is known of the events that wait for a sink, for the metrics. It is counted once, when there is a first event; from then on
-// it goes by what the log tells and what the sink takes.
+// waiting is what is known of the events that were not read ahead yet, for the metrics. They are counted once, when there is a first event;
+// from then on it goes by what the log tells and what is read.
 type waiting struct {
 	pending uint64
-	// since is when the oldest was stored.
-	since time.Time
 	// through is the sequence up to which pending was counted, not told.
-	through  uint64
-	counted  bool
+	through uint64
+	counted bool
+	// told are the events that the log told of while they were being counted, and taken is how many were read.
+	told     []uint64
+	taken    uint64
 	counting bool
-	// told are the events that the log told of while they were being counted, and taken is how many the sink took.
-	told  []uint64
-	taken uint64
+	// stop ends the counting.
+	stop context.CancelFunc
 }
 
 // tell adds an event that the log told of.
@@ -38,7 +38,7 @@ func (b *waiting) tell(sequence uint64) {
 	}
 }
 
-// take removes an event that is done with.
+// take removes an event that was read.
 func (b *waiting) take() {
 	b.pending -= min(b.pending, 1)
 	if b.counting {
@@ -46,8 +46,14 @@ func (b *waiting) take() {
 	}
 }
 
-// none says that the sink is at the log's end.
-func (b *waiting) none() { b.pending, b.since = 0, time.Time{} }
+// none says that all are read.
+func (b *waiting) none() { b.pending = 0 }
+
+func (b *waiting) cancel() {
+	if b.stop != nil {
+		b.stop()
+	}
+}
 
 // settle takes over a count.
 func (b *waiting) settle(n eventlog.Backlog) {
@@ -60,39 +66,38 @@ func (b *waiting) settle(n eventlog.Backlog) {
 	b.pending, b.through, b.counted = pending-min(pending, b.taken), n.Through, n.Exact
 }
 
-// backlog is how many events wait, and since when the oldest does; zero if none is known to.
+// backlog is how many events wait, and since when the oldest of those that are known does; zero if there is none.
 func (w *worker) backlog() (pending uint64, since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.waiting.pending, w.waiting.since
+	pending = w.waiting.pending
+	for _, l := range w.lanes {
+		pending += l.pending
+		if !l.since.IsZero() && (since.IsZero() || l.since.Before(since)) {
+			since = l.since
+		}
+	}
+	return pending, since
 }
 
-// inHand notes the event that is being delivered. With its first event, a worker counts how many wait, beside the delivery.
-func (w *worker) inHand(event *eventlog.Stored) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting.since = event.StoredAt
-	w.waiting.pending = max(w.waiting.pending, 1)
-	if w.waiting.counted || w.waiting.counting || w.stopped {
+// count counts what waits, beside the deliveries, unless that is known. w.mu is held.
+func (w *worker) count() {
+	if w.waiting.counted || w.waiting.counting {
 		return
 	}
-	attempts, ok := w.d.begin()
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithCancel(attempts)
-	w.cancelCount, w.waiting.counting = cancel, true
-	w.done.Add(1)
-	go func() {
-		defer w.d.group.Done()
-		defer w.done.Done()
+	w.waiting.counting = w.spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		w.count(ctx)
-	}()
+		w.mu.Lock()
+		w.waiting.stop = cancel
+		w.mu.Unlock()
+		w.recount(ctx)
+	})
 }
 
-// count counts until it is exact: while the channel receives events at that moment, again after a pause.
-func (w *worker) count(ctx context.Context) {
+// recount counts until it is exact: while the channel receives events at that moment, again after a pause.
+func (w *worker) recount(ctx context.Context) {
+	w.countLanes(ctx)
 	for pause := minRecount; ; pause = min(2*pause, maxRecount) {
 		w.mu.Lock()
 		w.waiting.told, w.waiting.taken = nil, 0
@@ -103,10 +108,12 @@ func (w *worker) count(ctx context.Context) {
 		if err == nil {
 			w.waiting.settle(n)
 		}
-		done := n.Exact || err != nil || w.stopped || w.d.stopping()
-		w.waiting.counting = !done
+		over := n.Exact || err != nil || w.stopped || w.d.stopping()
+		if over {
+			w.waiting.counting, w.waiting.told = false, nil
+		}
 		w.mu.Unlock()
-		if done {
+		if over {
 			return
 		}
 		again := make(chan struct{})
@@ -119,10 +126,30 @@ func (w *worker) count(ctx context.Context) {
 	}
 }
 
-// advance moves the position past an event that is done with.
-func (w *worker) advance(event *eventlog.Stored) {
+// countLanes counts the events of lanes that were taken over from a stored state.
+func (w *worker) countLanes(ctx context.Context) {
+	type part struct {
+		*lane
+		first, last uint64
+	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.position = eventlog.Position{Sequence: event.Sequence}
-	w.waiting.take()
+	var parts []part
+	for _, l := range w.lanes {
+		if l.uncounted {
+			parts = append(parts, part{l, l.first, l.last})
+		}
+	}
+	w.mu.Unlock()
+	for _, p := range parts {
+		n, err := w.d.opts.Log.CountLane(ctx, w.uid, p.key, p.first, p.last)
+		if err != nil {
+			return
+		}
+		w.mu.Lock()
+		if l := p.lane; l.uncounted && l.first == p.first {
+			l.pending += n - 1 // one was assumed
+			l.uncounted = false
+		}
+		w.mu.Unlock()
+	}
 }

@@ -60,7 +60,7 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 			return nil, err
 		}
 	}
-	w = &worker{d: d, channel: channel, uid: string(key.uid), sink: key.sink, position: state.Position, saved: state.Position.Sequence}
+	w = d.newWorker(channel, state)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.workers[channel] == nil {

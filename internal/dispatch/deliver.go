@@ -17,6 +17,9 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 )
 
+// replayHeader is the extension attribute of an event that is delivered anew because somebody asked for it.
+const replayHeader = "Ce-Replay"
+
 // Headers of Standard Webhooks.
 const (
 	webhookIDHeader        = "webhook-id"
@@ -31,14 +34,19 @@ const (
 	outcomeDelivered  outcome = "delivered"
 	outcomeRedirected outcome = "redirected"
 	outcomeThrottled  outcome = "throttled" // 429
-	outcomeRefused    outcome = "refused"   // another 4xx
+	outcomeRefused    outcome = "refused"   // 4xx, but for those that ask to be tried again
 	outcomeFailed     outcome = "failed"    // 5xx and what HTTP does not know
 	outcomeTimeout    outcome = "timeout"
 	outcomeNetwork    outcome = "network"
 	outcomeAddress    outcome = "forbidden_address"
 	outcomeUnresolved outcome = "unresolved"
+	outcomeInvalid    outcome = "invalid"   // not to be written as a CloudEvent
+	outcomeUnwanted   outcome = "unwanted"  // filtered: there was no attempt
 	outcomeCancelled  outcome = "cancelled" // by us: the sink changed, or we stop
 )
+
+// shows says whether an attempt that failed shows all the same that the sink is there and does its work.
+func (o outcome) shows() bool { return o == outcomeRefused || o == outcomeInvalid }
 
 // result of an attempt.
 type result struct {
@@ -47,10 +55,12 @@ type result struct {
 	problem string
 	// retryAfter is what the sink asked for; 0 if nothing.
 	retryAfter time.Duration
+	// target is where it went, for the log; "" if nowhere.
+	target string
 }
 
 // deliver makes one attempt.
-func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event cloudevent.Event, timeout time.Duration) result {
+func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event cloudevent.Event, replay bool, timeout time.Duration) result {
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(attempt, http.MethodPost, target.URL.String(), bytes.NewReader(event.Data))
@@ -59,6 +69,9 @@ func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event clou
 	}
 	request.Header = event.Header()
 	request.Header.Set("User-Agent", d.opts.UserAgent)
+	if replay {
+		request.Header.Set(replayHeader, "true")
+	}
 	now := d.opts.Clock.Now()
 	if target.SigningKey != nil {
 		request.Header.Set(webhookIDHeader, event.ID)
@@ -91,6 +104,8 @@ func judge(response *http.Response, now time.Time) result {
 		r.outcome, r.problem = outcomeRedirected, r.problem+": redirects are not followed"
 	case code == http.StatusTooManyRequests:
 		r.outcome = outcomeThrottled
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly:
+		r.outcome = outcomeFailed
 	case code >= 400 && code < 500:
 		r.outcome = outcomeRefused
 	default:

@@ -20,8 +20,10 @@ import (
 
 // EventLog is what the Dispatcher needs of the event log. *eventlog.Log is one.
 type EventLog interface {
-	Next(ctx context.Context, channelUID string, after eventlog.Position) (*eventlog.Stored, error)
+	Events(ctx context.Context, q eventlog.Query) (events []*eventlog.Stored, more bool, err error)
 	Pending(ctx context.Context, channelUID string, after eventlog.Position) (eventlog.Backlog, error)
+	CountLane(ctx context.Context, channelUID, lane string, first, last uint64) (uint64, error)
+	AddDeadLetter(ctx context.Context, d eventlog.DeadLetter) error
 	Watch(ctx context.Context, ready func(), notify func(channelUID string, sequence uint64)) error
 	Sinks(ctx context.Context) ([]eventlog.SinkState, error)
 	SaveSink(ctx context.Context, s eventlog.SinkState) error

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -11,6 +12,8 @@ type metrics struct {
 	deliveries *prometheus.CounterVec
 	attempt    prometheus.Histogram
 	latency    prometheus.Histogram
+	// deadLetters are counted by channel: somebody has to look at them.
+	deadLetters *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
@@ -29,11 +32,16 @@ func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
 			Help:    "Time from an event being stored to a sink having taken it.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600, 21600, 86400},
 		}),
+		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tiktok_operator_dead_letters_total",
+			Help: "Events that became dead letters, by sink and reason.",
+		}, []string{"namespace", "channel", "sink", "reason"}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	if err := errors.Join(r.Register(m.deliveries), r.Register(m.attempt), r.Register(m.latency), r.Register(newBacklog(d))); err != nil {
+	err := errors.Join(r.Register(m.deliveries), r.Register(m.attempt), r.Register(m.latency), r.Register(m.deadLetters), r.Register(newBacklog(d)))
+	if err != nil {
 		return nil, fmt.Errorf("registering the metrics of deliveries: %w", err)
 	}
 	return m, nil
@@ -41,8 +49,8 @@ func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
 
 // backlog collects the state of every sink when it is asked, so that no series outlives its sink.
 type backlog struct {
-	dispatcher      *Dispatcher
-	pending, oldest *prometheus.Desc
+	dispatcher               *Dispatcher
+	pending, oldest, failing *prometheus.Desc
 }
 
 func newBacklog(d *Dispatcher) *backlog {
@@ -53,6 +61,8 @@ func newBacklog(d *Dispatcher) *backlog {
 			"Stored events that the sink has not taken yet.", labels, nil),
 		oldest: prometheus.NewDesc("tiktok_operator_sink_oldest_pending_seconds",
 			"Age of the oldest event that the sink has not taken yet; 0 if there is none.", labels, nil),
+		failing: prometheus.NewDesc("tiktok_operator_sink_failing_seconds",
+			"Time for which every attempt at the sink has failed; 0 if the last one was good.", labels, nil),
 	}
 }
 
@@ -60,6 +70,7 @@ func newBacklog(d *Dispatcher) *backlog {
 func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
 	ch <- b.pending
 	ch <- b.oldest
+	ch <- b.failing
 }
 
 // Collect implements prometheus.Collector.
@@ -67,12 +78,16 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 	now := b.dispatcher.opts.Clock.Now()
 	for _, w := range b.dispatcher.allWorkers() {
 		pending, since := w.backlog()
-		age := 0.0
-		if !since.IsZero() {
-			age = max(now.Sub(since).Seconds(), 0)
-		}
 		labels := []string{w.channel.Namespace, w.channel.Name, w.sink}
 		ch <- prometheus.MustNewConstMetric(b.pending, prometheus.GaugeValue, float64(pending), labels...)
-		ch <- prometheus.MustNewConstMetric(b.oldest, prometheus.GaugeValue, age, labels...)
+		ch <- prometheus.MustNewConstMetric(b.oldest, prometheus.GaugeValue, age(now, since), labels...)
+		ch <- prometheus.MustNewConstMetric(b.failing, prometheus.GaugeValue, age(now, w.failingSince()), labels...)
 	}
+}
+
+func age(now, since time.Time) float64 {
+	if since.IsZero() {
+		return 0
+	}
+	return max(now.Sub(since).Seconds(), 0)
 }

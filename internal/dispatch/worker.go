@@ -15,125 +15,111 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 )
 
+// Bounds of one sink's work.
 const (
-	// An event that was told of but cannot be read yet is looked for again a few times; a reader of a cluster may lag behind.
-	staleRetry    = time.Second
-	staleAttempts = 10
-	// logRetry is the wait after the log could not be read.
-	logRetry = 2 * time.Second
+	// maxInFlight is how many conversations are delivered at once.
+	maxInFlight = 16
+	// maxLanes is how many conversations may be behind before the reading ahead waits; of a sink that is down, maxLanesDown.
+	maxLanes, maxLanesDown = 512, 8
+	// maxBuffered and maxBufferedBytes bound the events that are held in memory.
+	maxBuffered, maxBufferedBytes = 256, 4 << 20
+	// quantum is how many events of a conversation are delivered before the next one has its turn.
+	quantum = 16
 )
 
-// worker delivers to one sink. It has a goroutine only while there may be something to deliver.
+// worker delivers to one sink. It has goroutines only while there may be something to deliver: one that reads ahead, and one a conversation
+// that is being delivered.
 type worker struct {
 	d       *Dispatcher
 	channel types.NamespacedName
 	uid     string
 	sink    string
 
+	// All below is guarded by mu.
 	mu      sync.Mutex
 	config  *config
 	stopped bool
-	active  bool // a goroutine is at work
-	again   bool // something happened that it may not have seen
 	done    sync.WaitGroup
-	cancel  context.CancelFunc // of the goroutine's attempt
-	// cancelCount ends the counting of the backlog.
-	cancelCount context.CancelFunc
-
-	// hinted is the newest event that the log told of.
-	hinted uint64
-	stale  int
-	// retryAt is set while the worker waits after a failure.
-	retryAt time.Time
+	ctx     context.Context //nolint:containedctx // of the goroutines; stop ends it
+	cancel  context.CancelFunc
 	timer   clock.Timer
-	waiting waiting
-	// position is written by the goroutine only, with mu held.
-	position eventlog.Position
+	timerAt time.Time
 
-	// Only the goroutine uses these.
-	saved      uint64
-	savedAt    time.Time
-	failures   int
-	target     sink.Target
-	targetOf   *config
-	resolvedAt time.Time
+	// position is how far the log was read ahead.
+	position eventlog.Position
+	lanes    map[string]*lane
+	ready    []*lane
+	inFlight int
+	// nextRetry is when the first of the waiting lanes is ready again.
+	nextRetry     time.Time
+	health        health
+	buffered      int
+	bufferedBytes int
+
+	reading reading
+	waiting waiting
+	saved   saved
+	target  resolved
 }
 
 // config is what a worker delivers by; it does not change.
 type config struct {
 	suspend bool
 	sink    *v1alpha1.Sink
+	limits  limits
+}
+
+func (d *Dispatcher) newWorker(channel types.NamespacedName, state eventlog.SinkState) *worker {
+	w := &worker{
+		d: d, channel: channel, uid: state.ChannelUID, sink: state.Sink, position: state.Position, lanes: map[string]*lane{},
+		reading: reading{more: true},
+	}
+	for key, undone := range state.Behind {
+		l := restored(key, undone, state.Position.Sequence)
+		w.lanes[key] = l
+		w.makeReady(l)
+	}
+	return w
 }
 
 // configure sets what the worker delivers by. A change takes effect at once, in the midst of a back-off too.
 func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
 	w.mu.Lock()
-	old := w.config
-	unchanged := old != nil && old.suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s)
-	if !unchanged {
-		w.config = &config{suspend: ch.Spec.Suspend, sink: s.DeepCopy()}
-		w.retryAt = time.Time{}
+	defer w.mu.Unlock()
+	if old := w.config; old != nil && old.suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s) {
+		return
 	}
-	w.mu.Unlock()
-	if !unchanged {
-		w.wake()
-	}
+	w.config = &config{suspend: ch.Spec.Suspend, sink: s.DeepCopy(), limits: limits{attempts: s.MaxAttempts(), age: s.MaxAge()}}
+	w.health = health{}
+	w.release()
+	w.pump()
 }
 
 // hint says that an event of the channel was stored.
 func (w *worker) hint(sequence uint64) {
 	w.mu.Lock()
-	w.hinted, w.stale = max(w.hinted, sequence), 0
+	defer w.mu.Unlock()
+	w.reading.hint(sequence)
 	w.waiting.tell(sequence)
-	w.again = true
-	w.mu.Unlock()
-	w.wake()
+	w.pump()
 }
 
 // untold says that events may have been stored that the log did not tell of.
 func (w *worker) untold() {
 	w.mu.Lock()
-	w.waiting.counted = false
-	w.mu.Unlock()
-	w.wake()
-}
-
-// wake sets the worker to work, unless it is at work, waits after a failure, is suspended or has stopped.
-func (w *worker) wake() {
-	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped || w.config == nil {
-		return
-	}
-	w.again = true
-	if w.active || w.config.suspend || w.retryAt.After(w.d.opts.Clock.Now()) {
-		return
-	}
-	attempts, ok := w.d.begin()
-	if !ok {
-		return
-	}
-	w.clearTimer()
-	ctx, cancel := context.WithCancel(attempts)
-	w.active, w.cancel, w.retryAt = true, cancel, time.Time{}
-	w.done.Add(1)
-	go func() {
-		defer w.d.group.Done()
-		defer w.done.Done()
-		defer cancel()
-		w.work(ctx)
-	}()
+	w.waiting.counted = false
+	w.reading.more = true
+	w.pump()
 }
 
-// stop ends the worker for good, and waits until it has ended. An attempt under way is given up.
+// stop ends the worker for good, and waits until it has ended. Attempts under way are given up.
 func (w *worker) stop() {
 	w.mu.Lock()
 	w.stopped = true
 	w.clearTimer()
-	for _, cancel := range []context.CancelFunc{w.cancel, w.cancelCount} {
-		if cancel != nil {
-			cancel()
-		}
+	if w.cancel != nil {
+		w.cancel()
 	}
 	w.mu.Unlock()
 	w.done.Wait()
@@ -144,9 +130,133 @@ func (w *worker) pause() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.clearTimer()
-	if w.cancelCount != nil {
-		w.cancelCount()
+	w.waiting.cancel()
+}
+
+// mayWork says whether the worker may deliver. w.mu is held.
+func (w *worker) mayWork() bool {
+	return !w.stopped && w.config != nil && !w.config.suspend && !w.d.stopping()
+}
+
+// spawn runs f in a goroutine that stop waits for; it fails while the Dispatcher does not run. w.mu is held, and the worker not stopped.
+func (w *worker) spawn(f func(ctx context.Context)) bool {
+	attempts, ok := w.d.begin()
+	if !ok {
+		return false
 	}
+	if w.ctx == nil {
+		w.ctx, w.cancel = context.WithCancel(attempts)
+	}
+	ctx := w.ctx
+	w.done.Add(1)
+	go func() {
+		defer w.d.group.Done()
+		defer w.done.Done()
+		f(ctx)
+	}()
+	return true
+}
+
+// pump sets to work what may: it is called after whatever may have changed that. w.mu is held.
+func (w *worker) pump() {
+	if !w.mayWork() {
+		return
+	}
+	now := w.d.opts.Clock.Now()
+	if down := w.health.down(); down && w.health.retryAt.After(now) {
+		w.expire(now)
+		w.wakeAt(w.health.retryAt, now)
+	} else {
+		w.wakeLanes(now, down)
+		limit := maxInFlight
+		if down {
+			limit = 1
+		}
+		for w.inFlight < limit && len(w.ready) > 0 {
+			if !w.run(w.takeReady(), down) {
+				return
+			}
+		}
+		if !w.nextRetry.IsZero() {
+			w.wakeAt(w.nextRetry, now)
+		}
+	}
+	w.readAhead(now)
+}
+
+// wakeLanes makes the lanes ready whose wait is over; of a sink that is down, one lane if none is ready. w.mu is held.
+func (w *worker) wakeLanes(now time.Time, down bool) {
+	if down {
+		if len(w.ready) == 0 && w.inFlight == 0 {
+			var next *lane
+			for _, l := range w.lanes {
+				if !l.retryAt.IsZero() && (next == nil || l.retryAt.Before(next.retryAt)) {
+					next = l
+				}
+			}
+			if next != nil {
+				w.makeReady(next)
+			}
+		}
+		return
+	}
+	if w.nextRetry.IsZero() || w.nextRetry.After(now) {
+		return
+	}
+	w.nextRetry = time.Time{}
+	for _, l := range w.lanes {
+		switch {
+		case l.retryAt.IsZero():
+		case !l.retryAt.After(now):
+			w.makeReady(l)
+		case w.nextRetry.IsZero() || l.retryAt.Before(w.nextRetry):
+			w.nextRetry = l.retryAt
+		}
+	}
+}
+
+// release ends the waits of all lanes. w.mu is held.
+func (w *worker) release() {
+	w.nextRetry = time.Time{}
+	for _, l := range w.lanes {
+		if !l.retryAt.IsZero() {
+			w.makeReady(l)
+		}
+	}
+}
+
+// makeReady queues a lane that is neither busy nor ready. w.mu is held.
+func (w *worker) makeReady(l *lane) {
+	l.retryAt = time.Time{}
+	if !l.busy && !l.ready {
+		l.ready = true
+		w.ready = append(w.ready, l)
+	}
+}
+
+func (w *worker) takeReady() *lane {
+	l := w.ready[0]
+	w.ready[0] = nil
+	w.ready = w.ready[1:]
+	l.ready = false
+	return l
+}
+
+// wakeAt pumps at a time, if nothing does earlier. w.mu is held.
+func (w *worker) wakeAt(at, now time.Time) {
+	if w.timer != nil && !w.timerAt.After(at) {
+		return
+	}
+	w.clearTimer()
+	w.timerAt = at
+	w.timer = w.d.opts.Clock.AfterFunc(max(at.Sub(now), time.Millisecond), func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.timerAt.Equal(at) {
+			w.timer = nil
+		}
+		w.pump()
+	})
 }
 
 func (w *worker) clearTimer() {
@@ -156,83 +266,14 @@ func (w *worker) clearTimer() {
 	}
 }
 
-// step is what the worker does next.
-type step int
-
-const (
-	stepGoOn step = iota
-	stepWait      // after a failure
-	stepEnd       // nothing to do
-)
-
-// work delivers until there is nothing to do, or a failure asks for a wait.
-func (w *worker) work(ctx context.Context) {
-	for {
-		c, ok := w.begin()
-		if !ok {
-			w.save(ctx, true)
-			if w.quit() {
-				return
-			}
-			continue
-		}
-		next, wait := w.step(ctx, c)
-		w.save(ctx, next != stepGoOn)
-		if next != stepGoOn && w.end(next, wait, c) {
-			return
-		}
-	}
-}
-
-// begin takes the config for the next step; ok is false if the worker must not go on.
-func (w *worker) begin() (c *config, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.again = false
-	return w.config, w.mayWork()
-}
-
-// quit makes the worker inactive, unless it may go on after all.
-func (w *worker) quit() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.active = w.mayWork()
-	return !w.active
-}
-
-// mayWork says whether the worker may deliver. w.mu is held.
-func (w *worker) mayWork() bool { return !w.stopped && !w.config.suspend && !w.d.stopping() }
-
-// current says whether the config is still the one to deliver by.
-func (w *worker) current(c *config) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.config == c && !w.stopped
-}
-
-// end makes the worker inactive, unless something happened meanwhile that it has not seen.
-func (w *worker) end(next step, wait time.Duration, c *config) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.config != c || w.stopped || (next == stepEnd && w.again) {
-		return false
-	}
-	w.active = false
-	if next == stepWait {
-		until := w.d.opts.Clock.Now().Add(wait)
-		w.retryAt = until
-		w.timer = w.d.opts.Clock.AfterFunc(wait, func() {
-			w.mu.Lock()
-			if w.retryAt.Equal(until) {
-				w.retryAt = time.Time{}
-			}
-			w.mu.Unlock()
-			w.wake()
-		})
-	}
-	return true
-}
-
 func (w *worker) logger() logr.Logger {
 	return w.d.opts.Logger.WithValues("namespace", w.channel.Namespace, "channel", w.channel.Name, "sink", w.sink)
+}
+
+// resolved is where the sink is, for as long as that is trusted.
+type resolved struct {
+	mu     sync.Mutex // held while it is found out, so that lanes do not ask at once
+	target sink.Target
+	of     *config
+	at     time.Time
 }

@@ -196,6 +196,28 @@ func (l *Log) count(ctx context.Context, channelUID string, after Position) (uin
 	return count, err
 }
 
+// CountLane counts the events of a lane from one sequence to another, both included.
+func (l *Log) CountLane(ctx context.Context, channelUID, lane string, first, last uint64) (uint64, error) {
+	if !isToken(channelUID) || first == 0 {
+		return 0, fmt.Errorf("events of the lane %q of channel UID %q from %d on cannot be counted", lane, channelUID, first)
+	}
+	from, err := l.countFrom(ctx, channelUID, lane, first)
+	if err != nil {
+		return 0, err
+	}
+	beyond, err := l.countFrom(ctx, channelUID, lane, last+1)
+	return from - min(from, beyond), err
+}
+
+func (l *Log) countFrom(ctx context.Context, channelUID, lane string, first uint64) (count uint64, err error) {
+	r := getRequest{NextFor: eventsPrefix + channelUID + "." + lane, Sequence: first, Batch: 1, MaxBytes: 1}
+	err = l.batch(ctx, eventsStream, "counting events", r, func(_ *nats.Msg, following uint64) error {
+		count = following + 1
+		return nil
+	})
+	return count, err
+}
+
 // batch asks for several messages. The answers are the messages, each with how many follow it, and an end mark; or that there is none.
 func (l *Log) batch(ctx context.Context, stream, doing string, r getRequest, each func(m *nats.Msg, following uint64) error) error {
 	query, err := json.Marshal(r)

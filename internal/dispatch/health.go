@@ -1,0 +1,57 @@
+package dispatch
+
+import "time"
+
+// breakAfter is how many conversations must have failed in a row, without a success in between, before a sink counts as down. One
+// conversation alone does not: it may be its event that is at fault.
+const breakAfter = 3
+
+// health is what is known of a sink: the circuit breaker.
+type health struct {
+	// since is when the first of the failures in a row was; zero if the last attempt was good.
+	since time.Time
+	// problem is what the last failure was, in words.
+	problem string
+	// lanes that failed in a row, up to breakAfter.
+	lanes map[string]bool
+	// While the sink is down, one attempt is made at a time, at retryAt.
+	probes  int
+	retryAt time.Time
+}
+
+func (h *health) down() bool { return len(h.lanes) >= breakAfter }
+
+func (h *health) failing() bool { return !h.since.IsZero() }
+
+// succeeded notes that the sink took an event, or refused it in a way that shows it alive; recovered says that it was down.
+func (h *health) succeeded() (recovered bool) {
+	recovered = h.down()
+	*h = health{}
+	return recovered
+}
+
+// failed notes a failure of a lane. wait is the sink's back-off after a number of failed probes.
+func (h *health) failed(lane, problem string, now time.Time, probe bool, wait func(probes int) time.Duration) {
+	if !h.failing() {
+		h.since = now
+	}
+	h.problem = problem
+	wasDown := h.down()
+	if !wasDown {
+		if h.lanes == nil {
+			h.lanes = map[string]bool{}
+		}
+		h.lanes[lane] = true
+	}
+	if h.down() && (probe || !wasDown) {
+		h.probes++
+		h.retryAt = now.Add(wait(h.probes))
+	}
+}
+
+// failingSince is since when every attempt has failed; zero if the last one was good.
+func (w *worker) failingSince() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health.since
+}

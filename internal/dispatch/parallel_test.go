@@ -1,0 +1,165 @@
+package dispatch_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// say stores events of many conversations, interleaved, and returns the ids of each conversation in order.
+func (r *rig) say(conversations, each int) map[string][]string {
+	r.t.Helper()
+	want := map[string][]string{}
+	for i := range each {
+		for c := range conversations {
+			conversation, id := "c"+strconv.Itoa(c), fmt.Sprintf("c%d-%d", c, i)
+			if _, err := r.log.Append(r.t.Context(), eventlog.Record{
+				ID: id, App: "app", BusinessID: "biz", ChannelUID: uid, Conversation: conversation, Event: "im_receive_msg",
+				ReceivedAt: time.Now(), Body: body("im_receive_msg", id, conversation),
+			}); err != nil {
+				r.t.Fatal(err)
+			}
+			want[conversation] = append(want[conversation], id)
+		}
+	}
+	return want
+}
+
+// byConversation sorts what a sink took.
+func (rc *receiver) byConversation() map[string][]string {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	got := map[string][]string{}
+	for _, id := range rc.taken {
+		conversation, _, _ := strings.Cut(id, "-")
+		got[conversation] = append(got[conversation], id)
+	}
+	return got
+}
+
+func TestOrderWithinAConversationUnderFailures(t *testing.T) {
+	const conversations, each = 40, 30
+	var mu sync.Mutex
+	inside := map[string]int{}
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		conversation := r.Header.Get("Ce-Subject")
+		mu.Lock()
+		inside[conversation]++
+		two := inside[conversation] > 1
+		mu.Unlock()
+		if two {
+			t.Errorf("two requests at once in conversation %s", conversation)
+		}
+		if rand.IntN(5) == 0 {
+			w.WriteHeader([]int{500, 503, 429, 408}[rand.IntN(4)])
+		}
+		mu.Lock()
+		inside[conversation]--
+		mu.Unlock()
+	})
+	r := newRig(t, nil)
+	r.apply(channelWith(sinkOf("s", rc.URL)))
+	want := r.say(conversations, each)
+	eventually(t, "everything", func() bool { return len(rc.got()) == conversations*each })
+	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("got %v\nwant %v", got, want)
+	}
+	eventually(t, "no backlog", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
+}
+
+func TestOneConversationHoldsUpNoOther(t *testing.T) {
+	release := make(chan struct{})
+	var poison atomic.Bool
+	poison.Store(true)
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("Ce-Subject") {
+		case "c3": // hangs
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		case "c5":
+			if poison.Load() {
+				w.WriteHeader(500)
+			}
+		}
+	})
+	r := newRig(t, nil)
+	s := sinkOf("s", rc.URL)
+	s.Delivery.Timeout.Duration = time.Minute
+	r.apply(channelWith(s))
+	const conversations, each = 8, 80 // more than is held in memory
+	want := r.say(conversations, each)
+	eventually(t, "the other conversations", func() bool { return len(rc.got()) == (conversations-2)*each })
+	eventually(t, "the backlog is exact", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 2*each })
+	close(release)
+	poison.Store(false)
+	eventually(t, "everything", func() bool { return len(rc.got()) == conversations*each })
+	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("got %v\nwant %v", got, want)
+	}
+}
+
+func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
+	var up atomic.Bool
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if !up.Load() {
+			w.WriteHeader(503)
+		}
+	})
+	r := newRig(t, nil)
+	s := sinkOf("s", rc.URL)
+	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 400*time.Millisecond, 400*time.Millisecond
+	r.apply(channelWith(s))
+	const conversations, each = 100, 5
+	want := r.say(conversations, each)
+	eventually(t, "some probes", func() bool { return rc.tried() >= 20 })
+	if r.metric("tiktok_operator_sink_failing_seconds", "sink", "s") <= 0 {
+		t.Error("the failing sink does not show")
+	}
+	// Not each of a hundred conversations is tried: as many as may be under way when it goes down, and the probes.
+	if tried := rc.tried(); tried > 40 {
+		t.Errorf("%d attempts", tried)
+	}
+	eventually(t, "the backlog is exact", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == conversations*each })
+	up.Store(true)
+	eventually(t, "everything", func() bool { return len(rc.got()) == conversations*each })
+	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("got %v\nwant %v", got, want)
+	}
+	if r.metric("tiktok_operator_sink_failing_seconds", "sink", "s") != 0 {
+		t.Error("the sink still counts as failing")
+	}
+}
+
+func TestRestartWithConversationsBehind(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if c := r.Header.Get("Ce-Subject"); broken.Load() && (c == "c1" || c == "c4") {
+			w.WriteHeader(500)
+		}
+	})
+	r := newRig(t, nil)
+	ch := channelWith(sinkOf("s", rc.URL))
+	r.apply(ch)
+	const conversations, each = 6, 50
+	want := r.say(conversations, each)
+	eventually(t, "the others", func() bool { return len(rc.got()) == (conversations-2)*each })
+	r.restart()
+	r.apply(ch)
+	eventually(t, "the backlog is counted anew", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 2*each })
+	broken.Store(false)
+	eventually(t, "everything", func() bool { return len(rc.got()) >= conversations*each })
+	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("got %v\nwant %v", got, want)
+	}
+}

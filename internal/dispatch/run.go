@@ -1,0 +1,178 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/sink"
+)
+
+// run delivers a lane in a goroutine of its own. probe says that the sink is down and this attempt is to find out whether it still is. w.mu is
+// held.
+func (w *worker) run(l *lane, probe bool) bool {
+	ok := w.spawn(func(ctx context.Context) {
+		w.runLane(ctx, l, probe)
+		w.mu.Lock()
+		w.leave(l)
+		idle := w.idle()
+		w.mu.Unlock()
+		w.save(ctx, idle)
+	})
+	if !ok {
+		w.makeReady(l)
+		return false
+	}
+	l.busy = true
+	w.inFlight++
+	return true
+}
+
+// leave gives a lane back after a run. w.mu is held.
+func (w *worker) leave(l *lane) {
+	l.busy = false
+	w.inFlight--
+	switch {
+	case l.finished():
+		delete(w.lanes, l.key)
+	case l.retryAt.IsZero():
+		w.makeReady(l)
+	}
+	w.pump()
+}
+
+// runLane delivers a lane's events until there is none, one fails, or others should have their turn.
+func (w *worker) runLane(ctx context.Context, l *lane, probe bool) {
+	for range quantum {
+		event, c := w.head(ctx, l, probe)
+		if event == nil {
+			return
+		}
+		r := w.attempt(ctx, c, event)
+		if !w.settle(ctx, c, l, event, r, probe) {
+			return
+		}
+		probe = false // it is up again
+		w.save(ctx, false)
+	}
+}
+
+// head is the lane's next event, read from the log where it is not held. It is nil if there is none, or if the worker must not go on.
+func (w *worker) head(ctx context.Context, l *lane, probe bool) (*eventlog.Stored, *config) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.mayWork() || (w.health.down() && !probe) {
+		return nil, nil
+	}
+	if len(l.queue) == 0 && !l.finished() && !w.fill(ctx, l) {
+		return nil, nil
+	}
+	if len(l.queue) == 0 || !w.mayWork() {
+		return nil, nil
+	}
+	return l.queue[0], w.config
+}
+
+// fill reads a lane's next events. w.mu is held, but not during the reading; the lane is busy.
+func (w *worker) fill(ctx context.Context, l *lane) bool {
+	query := eventlog.Query{
+		ChannelUID: w.uid, Lane: l.key, After: eventlog.Position{Sequence: max(l.first, 1) - 1}, Limit: laneBatch, MaxBytes: maxBufferedBytes / maxInFlight,
+	}
+	through := l.last
+	w.mu.Unlock()
+	events, _, err := w.d.opts.Log.Events(ctx, query)
+	w.mu.Lock()
+	if err != nil {
+		if ctx.Err() == nil {
+			w.logger().Error(err, "the next events of a conversation cannot be read; trying again")
+		}
+		w.wait(l, logRetry)
+		return false
+	}
+	l.fill(events, through)
+	for _, e := range l.queue {
+		w.buffered++
+		w.bufferedBytes += len(e.Body)
+	}
+	return true
+}
+
+// wait makes a lane wait; it holds no events meanwhile. w.mu is held.
+func (w *worker) wait(l *lane, d time.Duration) {
+	for _, e := range l.queue {
+		w.buffered--
+		w.bufferedBytes -= len(e.Body)
+	}
+	l.empty()
+	l.retryAt = w.d.opts.Clock.Now().Add(d)
+	if w.nextRetry.IsZero() || l.retryAt.Before(w.nextRetry) {
+		w.nextRetry = l.retryAt
+	}
+}
+
+// finish moves a lane past its first event. w.mu is held.
+func (w *worker) finish(l *lane, e *eventlog.Stored) {
+	if len(l.queue) > 0 {
+		w.buffered--
+		w.bufferedBytes -= len(e.Body)
+	}
+	l.done(e)
+	w.saved.dirty = true
+}
+
+// attempt delivers an event, unless the sink does not want its type.
+func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored) result {
+	normalized, err := cloudevent.Normalize(cloudevent.Input{
+		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Own: event.Own, Body: event.Body,
+		ReceivedAt: event.ReceivedAt,
+	})
+	if err != nil {
+		return result{outcome: outcomeInvalid, problem: err.Error()}
+	}
+	if !c.sink.Wants(normalized.Type) {
+		return result{outcome: outcomeUnwanted}
+	}
+	target, problem := w.resolve(ctx, c)
+	var r result
+	if problem != nil {
+		r = result{outcome: outcomeUnresolved, problem: problem.Error()}
+	} else {
+		start := w.d.opts.Clock.Now()
+		r = w.d.deliver(ctx, target, normalized, event.Replay != "", c.sink.Timeout())
+		w.d.metrics.attempt.Observe(w.d.opts.Clock.Since(start).Seconds())
+		r.target = target.Origin()
+	}
+	w.d.metrics.deliveries.WithLabelValues(string(r.outcome)).Inc()
+	if r.outcome == outcomeDelivered {
+		w.d.metrics.latency.Observe(max(w.d.opts.Clock.Since(event.StoredAt).Seconds(), 0))
+	}
+	return r
+}
+
+// resolve finds the sink's target, or keeps the one it has while that works.
+func (w *worker) resolve(ctx context.Context, c *config) (sink.Target, error) {
+	w.mu.Lock()
+	failing := w.health.failing()
+	w.mu.Unlock()
+	t := &w.target
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := w.d.opts.Clock.Now()
+	if t.of == c && !failing && now.Sub(t.at) < resolveFor {
+		return t.target, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.sink.Timeout())
+	defer cancel()
+	ch := &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: w.channel.Namespace, Name: w.channel.Name}}
+	target, err := sink.Resolve(ctx, w.d.opts.Reader, ch, c.sink)
+	if err != nil {
+		t.of = nil
+		return sink.Target{}, err
+	}
+	t.target, t.of, t.at = target, c, now
+	return target, nil
+}

@@ -1,0 +1,59 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// saved says what of the worker's state is stored.
+type saved struct {
+	dirty  bool
+	at     time.Time
+	active bool
+	// must is set by who cannot wait for the next time while a state is being stored.
+	must bool
+}
+
+// save stores the state, at most every saveInterval unless it must. A failure costs no more than a repeated delivery after a restart.
+func (w *worker) save(ctx context.Context, must bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.saved.active {
+		w.saved.must = w.saved.must || must
+		return
+	}
+	for w.saved.dirty && (must || w.d.opts.Clock.Since(w.saved.at) >= saveInterval) {
+		state := w.state()
+		w.saved.dirty, w.saved.active = false, true
+		w.mu.Unlock()
+		// An attempt that was given up is no reason to forget the ones that succeeded.
+		err := w.d.opts.Log.SaveSink(context.WithoutCancel(ctx), state)
+		w.mu.Lock()
+		w.saved.active, w.saved.at = false, w.d.opts.Clock.Now()
+		if err != nil {
+			w.saved.dirty, w.saved.must = true, false
+			w.logger().V(1).Info("a sink's position was not stored; it will be with the next one", "reason", err.Error())
+			return
+		}
+		must, w.saved.must = w.saved.must, false
+	}
+}
+
+// state is the worker's state as the log keeps it. w.mu is held, or the worker has stopped.
+func (w *worker) state() eventlog.SinkState {
+	state := eventlog.SinkState{
+		Namespace: w.channel.Namespace, Name: w.channel.Name, ChannelUID: w.uid, Sink: w.sink, Position: w.position,
+	}
+	for key, l := range w.lanes {
+		if l.finished() {
+			continue
+		}
+		if state.Behind == nil {
+			state.Behind = map[string]eventlog.Undone{}
+		}
+		state.Behind[key] = eventlog.Undone{Sequence: l.first, Attempts: l.attempts}
+	}
+	return state
+}

@@ -1,0 +1,151 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// settle draws the consequences of an attempt. It returns whether the lane goes on at once.
+func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog.Stored, r result, probe bool) bool {
+	switch r.outcome {
+	case outcomeCancelled:
+		return false // by us: what is next is seen then
+	case outcomeDelivered, outcomeUnwanted:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if r.outcome == outcomeDelivered {
+			w.succeeded(r)
+		}
+		w.finish(l, event)
+		return true
+	}
+	now := w.d.opts.Clock.Now()
+	age := now.Sub(event.StoredAt)
+	w.mu.Lock()
+	l.attempts++
+	attempts := l.attempts
+	if r.outcome.shows() {
+		w.succeeded(r)
+	} else {
+		minimum, maximum := c.sink.BackoffBounds()
+		w.health.failed(l.key, r.problem, now, probe, func(probes int) time.Duration {
+			return backoff(probes, minimum, maximum, r.retryAfter, w.d.random())
+		})
+	}
+	w.mu.Unlock()
+	reason := c.limits.giveUp(r.outcome, attempts, age)
+	if reason != "" && w.bury(ctx, event, reason, r.problem, attempts) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.finish(l, event)
+		if !r.outcome.shows() { // the next one is not to follow at once
+			minimum, maximum := c.sink.BackoffBounds()
+			w.wait(l, backoff(attempts, minimum, maximum, r.retryAfter, w.d.random()))
+		}
+		return r.outcome.shows()
+	}
+	w.retry(c, l, r, attempts)
+	return false
+}
+
+// succeeded notes that the sink is alive. w.mu is held.
+func (w *worker) succeeded(r result) {
+	failing, since := w.health.failing(), w.health.since
+	if w.health.succeeded() {
+		w.release()
+	}
+	if failing && r.outcome == outcomeDelivered {
+		w.logger().Info("a sink takes events again", "target", r.target, "failed for", w.d.opts.Clock.Since(since).Round(time.Second).String())
+	}
+}
+
+// retry makes the lane wait.
+func (w *worker) retry(c *config, l *lane, r result, attempts int) {
+	minimum, maximum := c.sink.BackoffBounds()
+	wait := backoff(attempts, minimum, maximum, r.retryAfter, w.d.random())
+	w.mu.Lock()
+	if w.config == c { // else the change is tried at once
+		w.wait(l, wait)
+	}
+	w.saved.dirty = true
+	w.mu.Unlock()
+	log := w.logger().WithValues("outcome", r.outcome, "reason", r.problem, "attempts", attempts, "retryIn", wait.Round(time.Millisecond).String())
+	if r.target != "" {
+		log = log.WithValues("target", r.target)
+	}
+	if attempts&(attempts-1) == 0 { // each doubling, so that a dead sink does not fill the log
+		log.Info("an event was not delivered; trying again")
+	} else {
+		log.V(1).Info("an event was not delivered; trying again")
+	}
+}
+
+// bury makes an event a dead letter. Where that cannot be stored, the event is tried again: nothing is dropped.
+func (w *worker) bury(ctx context.Context, event *eventlog.Stored, reason DeadReason, problem string, attempts int) bool {
+	letter := eventlog.DeadLetter{
+		Record: event.Record, Sequence: event.Sequence, StoredAt: event.StoredAt, Reason: string(reason), Problem: problem, Attempts: attempts,
+	}
+	letter.Sink = w.sink
+	// An attempt was made, and its result is final: that it ends now is no reason to make another one.
+	if err := w.d.opts.Log.AddDeadLetter(context.WithoutCancel(ctx), letter); err != nil {
+		w.logger().Error(err, "a dead letter could not be stored; its event is tried again", "event", event.ID)
+		return false
+	}
+	w.d.metrics.deadLetters.WithLabelValues(w.channel.Namespace, w.channel.Name, w.sink, string(reason)).Inc()
+	w.logger().Info("an event became a dead letter; it is kept for 30 days and can be replayed",
+		"event", event.ID, "reason", reason, "problem", problem, "attempts", attempts)
+	return true
+}
+
+// expire gives up the events of a sink that has been failing for longer than they may be old: they get no attempt of their own. w.mu is held.
+func (w *worker) expire(now time.Time) {
+	if w.inFlight > 0 || !w.config.limits.tooOld(now.Sub(w.health.since)) {
+		return
+	}
+	for _, l := range w.lanes {
+		if l.busy || l.since.IsZero() || !w.config.limits.tooOld(now.Sub(l.since)) {
+			continue
+		}
+		c := w.config
+		ok := w.spawn(func(ctx context.Context) {
+			w.expireLane(ctx, c, l, now)
+			w.mu.Lock()
+			w.leave(l)
+			w.mu.Unlock()
+			w.save(ctx, false)
+		})
+		if ok {
+			l.busy = true
+			w.inFlight++
+		}
+		return // one after the other
+	}
+}
+
+func (w *worker) expireLane(ctx context.Context, c *config, l *lane, now time.Time) {
+	for {
+		w.mu.Lock()
+		if !w.mayWork() || w.config != c || l.finished() || (len(l.queue) == 0 && !w.fill(ctx, l)) || len(l.queue) == 0 {
+			w.mu.Unlock()
+			return
+		}
+		event, attempts, problem := l.queue[0], l.attempts, w.health.problem
+		w.mu.Unlock()
+		if !c.limits.tooOld(now.Sub(event.StoredAt)) {
+			return
+		}
+		buried := w.bury(ctx, event, DeadAge, problem, attempts)
+		w.mu.Lock()
+		if buried {
+			w.finish(l, event)
+		} else {
+			w.wait(l, logRetry)
+		}
+		w.mu.Unlock()
+		if !buried {
+			return
+		}
+	}
+}
