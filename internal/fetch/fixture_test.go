@@ -48,15 +48,19 @@ type bench struct {
 	retries chan *eventlog.RetryError
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T, change ...func(*eventlog.Options)) *bench {
 	t.Helper()
 	b := &bench{T: t, clock: clocktesting.NewFakeClock(time.Now()), retries: make(chan *eventlog.RetryError, 1000)}
 	b.sim = simulator.New(simulator.Options{Clock: b.clock})
 	tiktok := httptest.NewServer(b.sim)
 	t.Cleanup(func() { b.sim.Close(); tiktok.Close() })
 	b.api = tiktok.URL + "/open_api/v1.3/"
+	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)}
+	for _, f := range change {
+		f(&opts)
+	}
 	var err error
-	if b.log, err = eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)}); err != nil {
+	if b.log, err = eventlog.Open(t.Context(), opts); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.log.Close() })
