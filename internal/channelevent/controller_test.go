@@ -93,14 +93,18 @@ func (f *fixture) become(change func(*v1alpha1.TiktokChannelStatus)) {
 	}
 }
 
+func condition(name string, status metav1.ConditionStatus, reason, message string, at time.Time) metav1.Condition {
+	return metav1.Condition{Type: name, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(at)}
+}
+
 func authorized(epoch int64, at time.Time) func(*v1alpha1.TiktokChannelStatus) {
 	return func(st *v1alpha1.TiktokChannelStatus) {
 		end := metav1.NewTime(at.Add(24 * time.Hour))
 		st.AuthorizationEpoch, st.LastAuthorizationTime, st.AuthorizationURL = epoch, &metav1.Time{Time: at}, ""
 		st.BusinessID, st.Username, st.DisplayName, st.GrantedScopes, st.AccessTokenExpiresAt = "-biz", "shop", "The Shop", []string{"a", "b"}, &end
 		st.Conditions = []metav1.Condition{
-			{Type: v1alpha1.AuthorizedCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAuthorized, LastTransitionTime: metav1.NewTime(at)},
-			{Type: v1alpha1.ReauthorizationRequiredCondition, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotRequired, LastTransitionTime: metav1.NewTime(at)},
+			condition(v1alpha1.AuthorizedCondition, metav1.ConditionTrue, v1alpha1.ReasonAuthorized, "", at),
+			condition(v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "", at),
 		}
 	}
 }
@@ -109,11 +113,9 @@ func lost(at time.Time) func(*v1alpha1.TiktokChannelStatus) {
 	return func(st *v1alpha1.TiktokChannelStatus) {
 		st.AuthorizationURL = link
 		st.Conditions = []metav1.Condition{
-			{Type: v1alpha1.AuthorizedCondition, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAuthorizationRemoved, LastTransitionTime: metav1.NewTime(at)},
-			{
-				Type: v1alpha1.ReauthorizationRequiredCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAuthorizationRemoved,
-				Message: "The business disconnected the app.", LastTransitionTime: metav1.NewTime(at),
-			},
+			condition(v1alpha1.AuthorizedCondition, metav1.ConditionFalse, v1alpha1.ReasonAuthorizationRemoved, "", at),
+			condition(v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionTrue, v1alpha1.ReasonAuthorizationRemoved,
+				"The business disconnected the app.", at),
 		}
 	}
 }
@@ -130,7 +132,9 @@ func (f *fixture) stored() []cloudevent.Event {
 		if e == nil {
 			return all
 		}
-		normalized, err := cloudevent.Normalize(cloudevent.Input{ID: e.ID, Namespace: "shop", Name: "main", Body: e.Body, ReceivedAt: e.ReceivedAt, Own: e.Own})
+		normalized, err := cloudevent.Normalize(cloudevent.Input{
+			ID: e.ID, Namespace: "shop", Name: "main", Body: e.Body, ReceivedAt: e.ReceivedAt, Own: e.Own,
+		})
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -244,7 +248,10 @@ func TestOldOccurrencesAreNotTold(t *testing.T) {
 	for name, tc := range map[string]struct {
 		age  time.Duration
 		told bool
-	}{"just now": {0, true}, "71 h 59 ago": {72*time.Hour - time.Minute, true}, "72 h ago": {72 * time.Hour, false}, "a year ago": {8760 * time.Hour, false}} {
+	}{
+		"just now": {0, true}, "71 h 59 ago": {72*time.Hour - time.Minute, true}, "72 h ago": {72 * time.Hour, false},
+		"a year ago": {8760 * time.Hour, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			for kind, become := range map[string]func(*v1alpha1.TiktokChannelStatus){
 				"authorized": authorized(1, began.Add(-tc.age)), "reauthorization_required": lost(began.Add(-tc.age)),

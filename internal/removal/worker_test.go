@@ -77,9 +77,15 @@ func TestWhatIsNoted(t *testing.T) {
 		body string
 		want token.Removal
 	}{
-		"as documented":           {`{"event":"x","create_time":1785578000,"content":"{\"reason\":2}"}`, token.Removal{Time: time.Unix(1785578000, 0).UTC(), Reason: token.RemovalAccountDeleted}},
-		"no reason, no time":      {`{"event":"x"}`, token.Removal{Time: second}},
-		"from the future":         {`{"event":"x","create_time":1985578000,"content":"{\"reason\":5}"}`, token.Removal{Time: second, Reason: token.RemovalDeveloperRevoked}},
+		"as documented": {
+			`{"event":"x","create_time":1785578000,"content":"{\"reason\":2}"}`,
+			token.Removal{Time: time.Unix(1785578000, 0).UTC(), Reason: token.RemovalAccountDeleted},
+		},
+		"no reason, no time": {`{"event":"x"}`, token.Removal{Time: second}},
+		"from the future": {
+			`{"event":"x","create_time":1985578000,"content":"{\"reason\":5}"}`,
+			token.Removal{Time: second, Reason: token.RemovalDeveloperRevoked},
+		},
 		"odd content":             {`{"event":"x","create_time":"1785578000","content":"gone"}`, token.Removal{Time: time.Unix(1785578000, 0).UTC()}},
 		"not to be decoded":       {`{`, token.Removal{Time: second}},
 		"a later reason's number": {`{"event":"x","content":{"reason":"9"}}`, token.Removal{Time: second, Reason: 9}},

@@ -13,6 +13,7 @@ import (
 )
 
 func TestDecideAfterARemoval(t *testing.T) {
+	const removedReason = v1alpha1.ReasonAuthorizationRemoved
 	removal := &token.Removal{Time: now, Reason: token.RemovalUserDisconnected}
 	refusal := &token.Refusal{
 		Reason: v1alpha1.ReasonRefreshTokenRefused, Message: "no", TokenDigest: token.Digest(channel, "refresh"), Generation: 3, Time: now,
@@ -22,16 +23,16 @@ func TestDecideAfterARemoval(t *testing.T) {
 		action token.Action
 		reason string
 	}{
-		"not due":           {action: token.Person, reason: v1alpha1.ReasonAuthorizationRemoved},
-		"due":               {change: func(in *token.Input) { in.Now = now.Add(20 * time.Hour) }, action: token.Person, reason: v1alpha1.ReasonAuthorizationRemoved},
-		"spec changed":      {change: func(in *token.Input) { in.Generation = 9 }, action: token.Person, reason: v1alpha1.ReasonAuthorizationRemoved},
-		"refused too":       {change: func(in *token.Input) { in.State.Refusal = refusal }, action: token.Person, reason: v1alpha1.ReasonAuthorizationRemoved},
-		"app unusable":      {change: func(in *token.Input) { in.AppUsable = false }, action: token.Person, reason: v1alpha1.ReasonAuthorizationRemoved},
+		"not due":           {action: token.Person, reason: removedReason},
+		"due":               {change: func(in *token.Input) { in.Now = now.Add(20 * time.Hour) }, action: token.Person, reason: removedReason},
+		"spec changed":      {change: func(in *token.Input) { in.Generation = 9 }, action: token.Person, reason: removedReason},
+		"refused too":       {change: func(in *token.Input) { in.State.Refusal = refusal }, action: token.Person, reason: removedReason},
+		"app unusable":      {change: func(in *token.Input) { in.AppUsable = false }, action: token.Person, reason: removedReason},
 		"suspended":         {change: func(in *token.Input) { in.Suspended = true }, action: token.Wait, reason: v1alpha1.ReasonSuspended},
 		"requested":         {change: func(in *token.Input) { in.RefreshRequest = "1" }, action: token.Refresh},
 		"requested, tried":  {change: func(in *token.Input) { in.RefreshRequest, in.State.HandledRequest = "1", "1" }, action: token.Person},
 		"that very second":  {change: func(in *token.Input) { in.State.RemovalsFrom = now }, action: token.Person},
-		"of earlier tokens": {change: func(in *token.Input) { in.State.RemovalsFrom = now.Add(time.Second) }, action: token.Wait, reason: v1alpha1.ReasonTokenFresh},
+		"of earlier tokens": {change: func(in *token.Input) { in.State.RemovalsFrom = now.Add(time.Second) }, action: token.Wait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := input()
