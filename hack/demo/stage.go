@@ -11,11 +11,14 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
 	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
@@ -96,6 +99,11 @@ func (s *stage) openCluster() error {
 		existing := true
 		env.UseExistingCluster, env.Config = &existing, cfg
 		s.kubeconfig = path
+		installed, err := knows(cfg)
+		if err != nil {
+			return err
+		}
+		env.CRDInstallOptions.CleanUpAfterUse = !installed // nothing stays behind but what was there
 	} else {
 		say("Starting etcd and kube-apiserver")
 	}
@@ -122,6 +130,19 @@ func (s *stage) openCluster() error {
 		return fmt.Errorf("making a client: %w", err)
 	}
 	return nil
+}
+
+// knows says whether a cluster has the project's kinds.
+func knows(cfg *rest.Config) (bool, error) {
+	d, err := discovery.NewDiscoveryClientForConfig(cfg)
+	if err != nil {
+		return false, fmt.Errorf("making a client: %w", err)
+	}
+	_, err = d.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, fmt.Errorf("asking the cluster which kinds it has: %w", err)
+	}
+	return err == nil, nil
 }
 
 func (s *stage) startProcesses(ctx context.Context) error {

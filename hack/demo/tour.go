@@ -67,10 +67,11 @@ func (g *guide) create(ctx context.Context) error {
 			},
 		},
 	} {
-		if err := g.k8s.Create(ctx, object); client.IgnoreAlreadyExists(err) != nil {
+		err := g.k8s.Create(ctx, object)
+		if client.IgnoreAlreadyExists(err) != nil {
 			return fmt.Errorf("creating %T: %w", object, err)
 		}
-		if object.GetName() != operatorNamespace {
+		if err == nil {
 			g.closers = append(g.closers, func() error {
 				// On somebody's own cluster nothing may stay behind; the processes still run and let the objects go.
 				return client.IgnoreNotFound(g.k8s.Delete(context.WithoutCancel(ctx), object))

@@ -24,6 +24,9 @@ func (a *attempt) settle(ctx context.Context) *outcome {
 	if o == nil {
 		o = a.store(ctx)
 	}
+	if o == nil {
+		o = a.confirm(ctx)
+	}
 	// An account in use is another channel's, which lives by the same permission: nothing of it is touched.
 	if o != nil && o.result != ResultAccountInUse {
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
@@ -94,6 +97,20 @@ func (a *attempt) store(ctx context.Context) *outcome {
 	}
 }
 
+// confirm asks for the business once more, now that its tokens are stored: a process that slept for long may have lost it to another channel,
+// and a failed attempt for this channel may have given it up.
+func (a *attempt) confirm(ctx context.Context) *outcome {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	o, err := a.hold(ctx)
+	if err != nil {
+		a.opts.Log.Error(err, "Whether a business is still reserved could not be seen after its tokens were stored; the manager sees to it",
+			"namespace", a.ch.Namespace, "name", a.ch.Name, "business", a.tokens.BusinessID)
+		return nil
+	}
+	return o
+}
+
 // gotThrough says whether a write whose answer was lost is in place after all.
 func (a *attempt) gotThrough(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
@@ -121,15 +138,15 @@ func (a *attempt) keeps(ctx context.Context) (bool, error) {
 }
 
 // release gives the reservation up after the tokens could not be stored, unless the business is the channel's in any case. Where that cannot
-// be found out the reservation stays: it is the channel's own, and its next authorization goes on with it.
+// be found out the reservation stays for its grace: the channel's next authorization goes on with it.
 func (a *attempt) release(ctx context.Context) {
 	keeps, err := a.keeps(ctx)
 	if err == nil && !keeps {
 		err = a.opts.Reservations.Release(ctx, a.tokens.BusinessID, a.ch)
 	}
 	if err != nil {
-		a.opts.Log.Error(err, "A reserved business could not be given up after a failed authorization; other channels cannot use it before "+
-			"this one is authorized or deleted", "namespace", a.ch.Namespace, "name", a.ch.Name, "business", a.tokens.BusinessID)
+		a.opts.Log.Error(err, "A reserved business could not be given up after a failed authorization; other channels cannot use it for "+
+			"a quarter of an hour", "namespace", a.ch.Namespace, "name", a.ch.Name, "business", a.tokens.BusinessID)
 	}
 }
 

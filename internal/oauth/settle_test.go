@@ -361,3 +361,29 @@ func (l *lostAnswer) Authorize(ctx context.Context, ch *v1alpha1.TiktokChannel, 
 	}
 	return err
 }
+
+// TestTheBusinessIsLostBeforeItsTokensAreStored: a process slept between reserving and storing, and another channel took over meanwhile.
+func TestTheBusinessIsLostBeforeItsTokensAreStored(t *testing.T) {
+	f := newFixture(t, settings{})
+	ch := f.channel("shop", "acme")
+	other := f.channel("rival", "acme", func(c *v1alpha1.TiktokChannel) { c.Status.BusinessID = business })
+	var once sync.Once
+	f.hooks.set(func(h *hooks) {
+		h.write = func(o client.Object) (err error) {
+			if isSecret(o) {
+				once.Do(func() {
+					ctx := context.Background()
+					if err = f.opts.Reservations.Release(ctx, business, ch); err == nil {
+						err = f.opts.Reservations.Hold(ctx, business, other)
+					}
+				})
+			}
+			return err
+		}
+	})
+	browser := f.browser()
+	f.expect(f.open(browser, f.begin(browser, f.link(ch, 0))), oauth.ResultAccountInUse)
+	if got := f.holder(business); got != "rival/acme" {
+		t.Errorf("held by %q", got)
+	}
+}
