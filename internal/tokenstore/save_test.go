@@ -183,7 +183,7 @@ func TestNewerAuthorizationWins(t *testing.T) {
 	if result != tokenstore.Superseded || snap.Tokens.RefreshToken != tokens(3).RefreshToken {
 		t.Errorf("%s %+v", result, snap)
 	}
-	if st := has(t, ch, 3).State; st.Epoch != 2 || st.Memory != (token.Memory{}) {
+	if st := has(t, ch, 3).State; st.Epoch != 2 || st.Memory != (token.Memory{}).Authorized(begun, nil) {
 		t.Errorf("state %+v", st)
 	}
 }
