@@ -78,15 +78,12 @@ func fill(e *Event, d *Data, envelope *tiktok.Envelope) {
 	if !message.Timestamp.IsZero() && representable(message.Timestamp) {
 		e.Time = message.Timestamp
 	}
-	if !representable(message.LastReadTimestamp) {
-		message.LastReadTimestamp = time.Time{}
-	}
 	if !known {
 		d.ConversationID = message.ConversationID // for its order, if it has one
 		return
 	}
 	e.Type = entry.eventType
-	entry.fill(d, content{MessageContent: message, event: envelope.Event, business: envelope.UserOpenID})
+	entry.fill(d, content{MessageContent: message, event: envelope.Event, business: envelope.UserOpenID, raw: envelope.Content})
 }
 
 // representable says whether RFC 3339 can express a time.

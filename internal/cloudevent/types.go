@@ -29,7 +29,8 @@ type entry struct {
 	fill func(*Data, content)
 }
 
-// catalogue is the table of TikTok's events. A new event is a line here, a section in docs/reference/events.md and a row in the test.
+// catalogue is the table of TikTok's events. A new event is a line here and in hack/docs/events, a row in docs/reference/events.md, and a
+// webhook in testdata/wire.
 func catalogue(event string) (entry, bool) {
 	switch event {
 	case "im_receive_msg":
@@ -41,13 +42,13 @@ func catalogue(event string) (entry, bool) {
 	case "im_receive_msg_eu":
 		return entry{TypeMessageReceivedEU, fillCommon}, true
 	case "im_referral_msg":
-		return entry{TypeReferralReceived, fillCommon}, true
+		return entry{TypeReferralReceived, fillReferral}, true
 	case "im_receive_high_intent_comment":
-		return entry{TypeCommentHighIntent, fillCommon}, true
+		return entry{TypeCommentHighIntent, fillComment}, true
 	case "im_auto_message_config_update":
-		return entry{TypeAutomessageUpdated, fillCommon}, true
+		return entry{TypeAutomessageUpdated, fillAutoMessage}, true
 	case "im_auto_message_audit_update":
-		return entry{TypeAutomessageAudited, fillCommon}, true
+		return entry{TypeAutomessageAudited, fillAutoMessage}, true
 	default:
 		return entry{}, false
 	}
