@@ -39,6 +39,13 @@ type side struct {
 	refused  int
 	perSec   []float64
 	p99      []float64 // milliseconds
+	// took is the time of the rounds, used what processes used of the processors meanwhile.
+	took time.Duration
+	used map[string]time.Duration
+}
+
+func newSide(url string, o options) *side {
+	return &side{sender: newSender(url+"/webhooks/"+appName, o.senders), used: map[string]time.Duration{}}
 }
 
 func (s *stage) acceptWith(ctx context.Context, o options, rep *report, channels []*v1alpha1.TiktokChannel, fsync time.Duration) error {
@@ -53,8 +60,8 @@ func (s *stage) acceptWith(ctx context.Context, o options, rep *report, channels
 	if err != nil {
 		return err
 	}
-	reference := &side{sender: newSender(bareURL+"/webhooks/"+appName, o.senders)}
-	ours := &side{sender: newSender(public+"/webhooks/"+appName, o.senders)}
+	reference := newSide(bareURL, o)
+	ours := newSide(public, o)
 	for round := range o.rounds + 1 {
 		for _, x := range []*side{reference, ours} {
 			if err := x.round(ctx, o, round == 0); err != nil {
@@ -74,6 +81,8 @@ func (s *stage) acceptWith(ctx context.Context, o options, rep *report, channels
 		})
 	rep.check(reference.refused == 0 && ours.refused == 0, "fsync %s: %d webhooks were refused, %d by the reference",
 		mode, ours.refused, reference.refused)
+	rep.note("fsync %s, of one processor: while the reference accepted: %s; while the webhook binary did: %s.", mode,
+		shares(reference.used, reference.took), shares(ours.used, ours.took))
 	webhook.Kill() // what was acknowledged must be there whatever happens to the process
 	return checkLog(ctx, data, channels, ours.accepted, rep)
 }
@@ -84,13 +93,17 @@ func (x *side) round(ctx context.Context, o options, warming bool) error {
 	if warming {
 		length = min(length, 2*time.Second)
 	}
-	end := time.Now().Add(length)
+	before, end := processorTime(), time.Now().Add(length)
 	result, err := x.sender.sendMany(ctx, o.senders, &x.next, func() bool { return time.Now().After(end) })
 	if err != nil {
 		return err
 	}
 	x.accepted, x.refused = append(x.accepted, result.accepted...), x.refused+result.refused
 	if !warming {
+		x.took += result.took
+		for name, now := range processorTime() {
+			x.used[name] += now - before[name]
+		}
 		x.perSec = append(x.perSec, float64(len(result.accepted))/result.took.Seconds())
 		slices.Sort(result.latencies)
 		x.p99 = append(x.p99, result.latencies[len(result.latencies)*99/100].Seconds()*1000)

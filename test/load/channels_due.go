@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,8 +42,8 @@ func (f *fleet) allDue(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(due)
-	for name, before := range used {
-		used[name] = processorTime()[name] - before
+	for name, now := range processorTime() {
+		used[name] = now - used[name]
 	}
 	after, err := f.apiWrites(ctx)
 	if err != nil {
@@ -177,12 +176,4 @@ func (f *fleet) checkTokens(ctx context.Context, spent map[string]bool) error {
 	f.report.check(refused == 0, "TikTok refused %d refreshes", refused)
 	f.report.check(kept == f.options.channels && lost == 0, "%d channels hold a token that TikTok accepts, %d one that it does not", kept, lost)
 	return err
-}
-
-func shares(used map[string]time.Duration, over time.Duration) string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(used)) {
-		parts = append(parts, fmt.Sprintf("%s %.0f%%", name, 100*used[name].Seconds()/over.Seconds()))
-	}
-	return strings.Join(parts, ", ")
 }

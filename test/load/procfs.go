@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +33,8 @@ func memory(pid int) (resident, peak float64, err error) {
 // forgetPeak makes the peak begin anew. Where the system does not allow it, the old one stays.
 func forgetPeak(pid int) { _ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) }
 
-// processorTime is the processor time that this process, the manager and the control plane have used, by name.
+// processorTime is the processor time that this process and its children have used so far, by name. The reference program is a child of
+// this program's own name.
 func processorTime() map[string]time.Duration {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
 	used := map[string]time.Duration{}
@@ -51,14 +54,26 @@ func processorTime() map[string]time.Duration {
 			continue
 		}
 		pid, ours := filepath.Base(filepath.Dir(path)), strconv.Itoa(os.Getpid())
-		if pid == ours {
+		switch {
+		case pid == ours:
 			name = "load"
-		} else if fields[1] != ours {
+		case fields[1] != ours:
 			continue
+		case name == "load":
+			name = bareCommand
 		}
 		user, _ := strconv.ParseInt(fields[11], 10, 64)
 		system, _ := strconv.ParseInt(fields[12], 10, 64)
 		used[name] += time.Duration(user+system) * tick
 	}
 	return used
+}
+
+// shares says how much of one processor each process used.
+func shares(used map[string]time.Duration, over time.Duration) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", name, 100*used[name].Seconds()/over.Seconds()))
+	}
+	return strings.Join(parts, ", ")
 }
