@@ -21,6 +21,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/access"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/channelevent"
+	"github.com/tiktok-operator/tiktok-operator/internal/deadletter"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/fetch"
@@ -183,6 +184,16 @@ func (s *servers) private(authorizations *oauth.Handler) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(oauth.APIPattern, gate.Require(access.Rule{Verb: "create", Subresource: oauth.APISubresource}, authorizations.API()))
+	letters := &deadletter.API{Reader: s.mgr.GetClient(), Events: s.events, Logger: s.log.WithName("deadletter")}
+	for pattern, route := range map[string]struct {
+		verb   string
+		handle http.HandlerFunc
+	}{
+		deadletter.ListPattern: {"list", letters.List}, deadletter.GetPattern: {"get", letters.Get},
+		deadletter.ReplayPattern: {"create", letters.Replay}, deadletter.ReplayAllPattern: {"create", letters.ReplayAll},
+	} {
+		mux.Handle(pattern, gate.Require(access.Rule{Verb: route.verb, Subresource: deadletter.Subresource}, route.handle))
+	}
 	config, err := s.tlsConfig()
 	if err != nil {
 		return err

@@ -1,0 +1,249 @@
+package deadletter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/access/problem"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// Subresource of tiktokchannels that callers must be allowed to list, get or create (replay).
+const Subresource = "events"
+
+// Patterns for a http.ServeMux. The names of their wildcards are what package access reads.
+const (
+	ListPattern      = "GET /v1/namespaces/{namespace}/channels/{name}/dead-letters"
+	GetPattern       = "GET /v1/namespaces/{namespace}/channels/{name}/dead-letters/{id}"
+	ReplayPattern    = "POST /v1/namespaces/{namespace}/channels/{name}/dead-letters/{id}/replay"
+	ReplayAllPattern = "POST /v1/namespaces/{namespace}/channels/{name}/dead-letters/replay"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 500
+	// replayLimit is how many one request replays; the answer says whether there are more.
+	replayLimit = 1000
+	// timeout bounds a request.
+	timeout = 30 * time.Second
+)
+
+// Log is what the API needs of the event log. *eventlog.Log is one.
+type Log interface {
+	DeadLetters(ctx context.Context, q eventlog.DeadLetterQuery) (letters []eventlog.DeadLetter, more bool, err error)
+	DeadLetter(ctx context.Context, id uint64) (*eventlog.DeadLetter, error)
+	Revive(ctx context.Context, d eventlog.DeadLetter) error
+}
+
+// API serves the patterns.
+type API struct {
+	// Reader reads channels.
+	Reader client.Reader
+	Events Log
+	Logger logr.Logger
+}
+
+// List answers with the dead letters that a query chooses, oldest first.
+func (a *API) List(w http.ResponseWriter, r *http.Request) {
+	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
+		q, err := parse(r.URL.Query())
+		if err != nil {
+			return 0, nil, err
+		}
+		letters, more, err := a.choose(ctx, ch, q, q.limit)
+		if err != nil {
+			return 0, nil, err
+		}
+		list := List{Items: []Letter{}}
+		for _, l := range letters {
+			list.Items = append(list.Items, summarize(ch, l))
+		}
+		if more && len(letters) > 0 {
+			list.Continue = strconv.FormatUint(letters[len(letters)-1].ID, 10)
+		}
+		return http.StatusOK, list, nil
+	})
+}
+
+// Get answers with one dead letter and its event.
+func (a *API) Get(w http.ResponseWriter, r *http.Request) {
+	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
+		letter, err := a.letter(ctx, ch, r.PathValue("id"))
+		if err != nil {
+			return 0, nil, err
+		}
+		full := summarize(ch, *letter)
+		full.Event.Data = full.data
+		return http.StatusOK, full, nil
+	})
+}
+
+// Replay delivers one dead letter's event anew, to its sink.
+func (a *API) Replay(w http.ResponseWriter, r *http.Request) {
+	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
+		letter, err := a.letter(ctx, ch, r.PathValue("id"))
+		if err == nil {
+			err = a.Events.Revive(ctx, *letter)
+		}
+		return http.StatusAccepted, Replayed{Replayed: 1}, err
+	})
+}
+
+// ReplayAll delivers the events of all dead letters anew that a query chooses, oldest first, each to its sink.
+func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
+	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
+		q, err := parse(r.URL.Query())
+		if err != nil {
+			return 0, nil, err
+		}
+		if q.Sink == "" && q.From.IsZero() && q.until.IsZero() && !q.all {
+			return 0, nil, badRequest("Say which: sink, since or until; or all=true for every dead letter of the channel.")
+		}
+		letters, more, err := a.choose(ctx, ch, q, replayLimit)
+		if err != nil {
+			return 0, nil, err
+		}
+		for i, l := range letters {
+			if err := a.Events.Revive(ctx, l); err != nil {
+				a.Logger.Error(err, "replaying dead letters stopped", "namespace", ch.Namespace, "channel", ch.Name, "replayed", i)
+				return 0, nil, err
+			}
+		}
+		return http.StatusAccepted, Replayed{Replayed: len(letters), More: more}, nil
+	})
+}
+
+// serve finds the channel, does the work, and answers.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, work func(context.Context, *v1alpha1.TiktokChannel) (int, any, error)) {
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	key := types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
+	ch := &v1alpha1.TiktokChannel{}
+	err := a.Reader.Get(ctx, key, ch)
+	if apierrors.IsNotFound(err) {
+		err = notFound(fmt.Sprintf("There is no TiktokChannel %s in namespace %s.", key.Name, key.Namespace))
+	}
+	var status int
+	var answer any
+	if err == nil {
+		status, answer, err = work(ctx, ch)
+	}
+	var refusal *refusedError
+	switch {
+	case errors.As(err, &refusal):
+		problem.Write(w, refusal.Problem)
+		return
+	case err != nil:
+		a.Logger.Error(err, "a request about dead letters failed", "namespace", key.Namespace, "channel", key.Name)
+		problem.Write(w, problem.Problem{
+			Name: "unavailable", Status: http.StatusServiceUnavailable, Title: "Not available at the moment",
+			Detail: "The event log or the cluster could not be asked. Nothing is lost; asking again is safe.", RetryAfter: 5 * time.Second,
+		})
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// letter reads one of the channel's dead letters.
+func (a *API) letter(ctx context.Context, ch *v1alpha1.TiktokChannel, text string) (*eventlog.DeadLetter, error) {
+	gone := notFound("There is no such dead letter of this channel: it was replayed, is older than 30 days, or never was.")
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return nil, gone
+	}
+	letter, err := a.Events.DeadLetter(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if letter == nil || letter.ChannelUID != string(ch.UID) {
+		return nil, gone
+	}
+	return letter, nil
+}
+
+// query chooses dead letters.
+type query struct {
+	eventlog.DeadLetterQuery
+	until time.Time
+	limit int
+	all   bool
+}
+
+func parse(values url.Values) (query, error) {
+	q := query{DeadLetterQuery: eventlog.DeadLetterQuery{Sink: values.Get("sink")}, limit: defaultLimit, all: values.Get("all") == "true"}
+	for name := range values {
+		var err error
+		switch text := values.Get(name); name {
+		case "sink", "all":
+		case "since":
+			q.From, err = time.Parse(time.RFC3339, text)
+		case "until":
+			q.until, err = time.Parse(time.RFC3339, text)
+		case "continue":
+			q.After, err = strconv.ParseUint(text, 10, 64)
+		case "limit":
+			if q.limit, err = strconv.Atoi(text); err == nil && (q.limit < 1 || q.limit > maxLimit) {
+				err = errors.New("out of range")
+			}
+		default:
+			return q, badRequest(fmt.Sprintf("The parameter %q is not known: sink, since, until, limit, continue, all are.", name))
+		}
+		if err != nil {
+			return q, badRequest(fmt.Sprintf("The parameter %s is not understood: since and until are times such as 2026-08-01T10:00:00Z, "+
+				"limit a number from 1 to %d, continue what an earlier answer said.", name, maxLimit))
+		}
+	}
+	return q, nil
+}
+
+// choose reads the dead letters that a query chooses, up to a limit.
+func (a *API) choose(ctx context.Context, ch *v1alpha1.TiktokChannel, q query, limit int) (chosen []eventlog.DeadLetter, more bool, err error) {
+	q.ChannelUID = string(ch.UID)
+	for {
+		q.Limit = min(limit-len(chosen), maxLimit)
+		letters, more, err := a.Events.DeadLetters(ctx, q.DeadLetterQuery)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, l := range letters {
+			if !q.until.IsZero() && !l.DiedAt.Before(q.until) { // they are in the order of their dying
+				return chosen, false, nil
+			}
+			chosen, q.After = append(chosen, l), l.ID
+		}
+		if !more || len(letters) == 0 || len(chosen) >= limit {
+			return chosen, more, nil
+		}
+	}
+}
+
+// refusedError is the caller's fault.
+type refusedError struct{ problem.Problem }
+
+// Error implements error.
+func (e *refusedError) Error() string { return e.Detail }
+
+func badRequest(detail string) error {
+	return &refusedError{problem.Problem{Name: "invalid-request", Status: http.StatusBadRequest, Title: "The request is not understood", Detail: detail}}
+}
+
+func notFound(detail string) error {
+	return &refusedError{problem.Problem{Name: "not-found", Status: http.StatusNotFound, Title: "Not found", Detail: detail}}
+}

@@ -1,0 +1,66 @@
+package deadletter
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// List is a page of dead letters.
+type List struct {
+	Items []Letter `json:"items"`
+	// Continue asks for the next page; absent on the last.
+	Continue string `json:"continue,omitempty"`
+}
+
+// Letter is a dead letter.
+type Letter struct {
+	// ID names it in this API.
+	ID string `json:"id"`
+	// Sink that did not take the event.
+	Sink string `json:"sink"`
+	// Reason is one of package dispatch's DeadReasons, Problem what the last attempt met.
+	Reason   string    `json:"reason"`
+	Problem  string    `json:"problem,omitempty"`
+	Attempts int       `json:"attempts"`
+	StoredAt time.Time `json:"storedAt"`
+	DiedAt   time.Time `json:"diedAt"`
+	Event    Event     `json:"event"`
+
+	data json.RawMessage
+}
+
+// Event is the event of a dead letter, as it would be delivered.
+type Event struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	Subject string `json:"subject,omitempty"`
+	// Data is left out in lists.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Replayed is the answer to a replay.
+type Replayed struct {
+	// Replayed is how many events are on their way.
+	Replayed int `json:"replayed"`
+	// More says that the query chooses others: repeat the request.
+	More bool `json:"more,omitempty"`
+}
+
+func summarize(ch *v1alpha1.TiktokChannel, d eventlog.DeadLetter) Letter {
+	letter := Letter{
+		ID: strconv.FormatUint(d.ID, 10), Sink: d.Sink, Reason: d.Reason, Problem: d.Problem, Attempts: d.Attempts,
+		StoredAt: d.StoredAt, DiedAt: d.DiedAt, Event: Event{ID: d.Record.ID, Type: cloudevent.TypeUnknown},
+	}
+	event, err := cloudevent.Normalize(cloudevent.Input{
+		ID: d.Record.ID, Namespace: ch.Namespace, Name: ch.Name, Own: d.Own, Body: d.Body, ReceivedAt: d.ReceivedAt,
+	})
+	if err == nil { // else there is nothing to show: it is why the event died
+		letter.Event.Type, letter.Event.Subject, letter.data = event.Type, event.Subject, event.Data
+	}
+	return letter
+}
