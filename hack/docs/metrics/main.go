@@ -13,6 +13,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/controllers"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
+	"github.com/tiktok-operator/tiktok-operator/internal/fetch"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
 )
@@ -42,7 +43,8 @@ func run(out io.Writer) error {
 	_, ingestErr := ingest.New(ingest.Options{Registerer: webhook})
 	_, dispatchErr := dispatch.New(dispatch.Options{Registerer: webhook, Reader: client.Reader(nil)})
 	_, oauthErr := oauth.CountResults(webhook)
-	if err := errors.Join(ingestErr, dispatchErr, oauthErr); err != nil {
+	_, fetchErr := fetch.New(fetch.Options{Registerer: webhook})
+	if err := errors.Join(ingestErr, dispatchErr, oauthErr, fetchErr); err != nil {
 		return fmt.Errorf("registering the metrics: %w", err)
 	}
 	var text strings.Builder
