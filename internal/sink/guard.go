@@ -40,6 +40,23 @@ func notPublic(a netip.Addr) string {
 			return ""
 		}
 	}
+	if a.Is6() {
+		return notPublic6(a)
+	}
+	return ""
+}
+
+// notPublic6 is for what no registry reserves: of IPv6 only 2000::/3 is in public use, and the rest is others' private networks at best.
+func notPublic6(a netip.Addr) string {
+	if !netip.MustParsePrefix("2000::/3").Contains(a) {
+		return "reserved"
+	}
+	b := a.As16()
+	if marker := [4]byte(b[8:12]); marker == [4]byte{0, 0, 0x5e, 0xfe} || marker == [4]byte{2, 0, 0x5e, 0xfe} {
+		if kind := notPublic(netip.AddrFrom4([4]byte(b[12:16]))); kind != "" {
+			return "an ISATAP address for an address that is " + kind
+		}
+	}
 	return ""
 }
 
@@ -62,7 +79,8 @@ func reserved() []block {
 		whole("10.0.0.0/8", private),
 		whole("100.64.0.0/10", private), // carriers' and clouds' shared space
 		whole("127.0.0.0/8", loopback),
-		whole("169.254.0.0/16", linkLocal), // the metadata service of clouds
+		whole("168.63.129.16/32", "a cloud's metadata service"), // Azure's, public by its number only
+		whole("169.254.0.0/16", linkLocal),                      // the metadata service of clouds
 		whole("172.16.0.0/12", private),
 		whole("192.0.0.0/24", special),
 		whole("192.0.2.0/24", documentation),

@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
@@ -18,8 +20,8 @@ const (
 	minKeySize = 24
 )
 
-// SigningKey signs deliveries as Standard Webhooks does (symmetric, v1).
-type SigningKey struct{ key tiktok.Secret }
+// SigningKey signs deliveries as Standard Webhooks does (symmetric, v1), while a secret is being changed with more than one.
+type SigningKey struct{ keys []tiktok.Secret }
 
 // ParseSigningKey reads whsec_ with base64, or any other text of at least 24 bytes as it is. Space around it does not count. The error does
 // not repeat it.
@@ -37,13 +39,29 @@ func ParseSigningKey(value []byte) (*SigningKey, error) {
 	if len(value) < minKeySize {
 		return nil, fmt.Errorf("is too short to sign with: %d bytes are needed", minKeySize)
 	}
-	return &SigningKey{key: tiktok.Secret(value)}, nil
+	return &SigningKey{keys: []tiktok.Secret{tiktok.Secret(value)}}, nil
 }
 
-// Sign makes the value of the header webhook-signature for a message sent at a time. The id must hold no full stop.
+// And is a key that signs with both, k first; once, if they are the same.
+func (k *SigningKey) And(other *SigningKey) *SigningKey {
+	both := &SigningKey{keys: slices.Clone(k.keys)}
+	for _, key := range other.keys {
+		if !slices.Contains(both.keys, key) {
+			both.keys = append(both.keys, key)
+		}
+	}
+	return both
+}
+
+// Sign makes the value of the header webhook-signature for a message sent at a time: a signature for each key, separated by spaces. The id must
+// hold no full stop.
 func (k *SigningKey) Sign(id string, at time.Time, body []byte) string {
-	mac := hmac.New(sha256.New, []byte(k.key.Reveal()))
-	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
-	mac.Write(body)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	signatures := make([]string, 0, len(k.keys))
+	for _, key := range k.keys {
+		mac := hmac.New(sha256.New, []byte(key.Reveal()))
+		mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	return strings.Join(signatures, " ")
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,36 +48,18 @@ func Resolve(ctx context.Context, reader client.Reader, ch *v1alpha1.TiktokChann
 		t.URL, err = serviceURL(ctx, reader, ch.Namespace, s)
 	case s.URI != "":
 		t.Guarded = true
-		if t.URL, err = url.Parse(s.URI); err != nil || t.URL.Host == "" || (t.URL.Scheme != "https" && t.URL.Scheme != "http") {
-			return Target{}, &InvalidError{Sink: s.Name, Problem: "its uri is not an absolute http or https URL"}
-		}
+		t.URL, err = uriURL(s)
 	default:
 		return Target{}, &InvalidError{Sink: s.Name, Problem: "it has neither ref nor uri"}
 	}
 	if err != nil {
 		return Target{}, err
 	}
-	if ref := s.SigningSecretRef; ref != nil {
-		value, err := secretValue(ctx, reader, ch.Namespace, s.Name, "signing secret", ref)
-		if err != nil {
-			return Target{}, err
-		}
-		if t.SigningKey, err = ParseSigningKey(value); err != nil {
-			return Target{}, &SecretNotFoundError{Sink: s.Name, Namespace: ch.Namespace, Name: ref.Name, Key: ref.Key, Problem: err.Error()}
-		}
+	if t.SigningKey, err = signingKey(ctx, reader, ch.Namespace, s); err != nil {
+		return Target{}, err
 	}
-	if ref := s.BearerTokenSecretRef; ref != nil {
-		value, err := secretValue(ctx, reader, ch.Namespace, s.Name, "bearer token", ref)
-		if err != nil {
-			return Target{}, err
-		}
-		token := strings.TrimSpace(string(value))
-		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			return Target{}, &SecretNotFoundError{
-				Sink: s.Name, Namespace: ch.Namespace, Name: ref.Name, Key: ref.Key, Problem: "is not a bearer token: it holds spaces or control characters",
-			}
-		}
-		t.BearerToken = tiktok.Secret(token)
+	if t.BearerToken, err = bearerToken(ctx, reader, ch.Namespace, s); err != nil {
+		return Target{}, err
 	}
 	return t, nil
 }
@@ -108,7 +89,7 @@ func serviceURL(ctx context.Context, reader client.Reader, namespace string, s *
 		path = "/"
 	}
 	u, err := url.Parse("http://" + service.Name + "." + namespace + ".svc:" + strconv.Itoa(int(port)) + path)
-	if err != nil {
+	if err != nil || u.User != nil || u.Hostname() != service.Name+"."+namespace+".svc" {
 		return nil, &InvalidError{Sink: s.Name, Problem: "its path is not one of a URL"}
 	}
 	return u, nil
@@ -136,24 +117,4 @@ func servicePort(service *corev1.Service, asked int32) (port int32, problem stri
 	default:
 		return 0, fmt.Sprintf("has several ports (%v): name one in the sink's ref", ports)
 	}
-}
-
-func secretValue(
-	ctx context.Context, reader client.Reader, namespace, sink, what string, ref *v1alpha1.SecretKeyReference,
-) ([]byte, error) {
-	missing := &SecretNotFoundError{Sink: sink, Namespace: namespace, Name: ref.Name, Key: ref.Key}
-	var secret corev1.Secret
-	if err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, &secret); err != nil {
-		if apierrors.IsNotFound(err) {
-			missing.Problem = "does not exist: create it with the " + what
-			return nil, missing
-		}
-		return nil, fmt.Errorf("reading Secret %s/%s of sink %q: %w", namespace, ref.Name, sink, err)
-	}
-	value := secret.Data[ref.Key]
-	if len(strings.TrimSpace(string(value))) == 0 {
-		missing.Problem = "is missing or empty: put the " + what + " there"
-		return nil, missing
-	}
-	return value, nil
 }
