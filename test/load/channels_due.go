@@ -63,8 +63,8 @@ func (f *fleet) ideal() time.Duration {
 
 // dateTokens dates every channel's tokens so that all are due at one time, when the manager has taken note of it.
 func (f *fleet) dateTokens(ctx context.Context) (due time.Time, err error) {
-	// It takes two writes each: fewer than taking over did, but the manager's are now under its own limit of requests.
-	lead := 20*time.Second + max(f.adopted, time.Duration(float64(f.options.channels)*1.5/f.qps*float64(time.Second)))
+	// It takes fewer writes than taking over did, but the manager's are now under its own limit of requests, and the machine may be busier.
+	lead := 30*time.Second + max(f.adopted*3/2, time.Duration(float64(f.options.channels)*1.5/f.qps*float64(time.Second)))
 	due = time.Now().UTC().Add(lead).Truncate(time.Second)
 	before, err := f.apiWrites(ctx)
 	if err != nil {
