@@ -6,6 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
@@ -14,8 +17,10 @@ import (
 
 // appCheck is what TikTok last said of an app. It is kept in memory: after a restart TikTok is asked once.
 type appCheck struct {
-	// key is what the check depends on: generation, owner, and a fingerprint of the secret.
-	key      string
+	// key is what the check depends on: generation, owner, and the login.
+	key string
+	// login is what the credentials' part of it depends on: where TikTok is asked, and a fingerprint of the secret.
+	login    string
 	at       time.Time
 	failures int32
 	// credentials says what is wrong with them, nil if TikTok accepted them.
@@ -25,6 +30,23 @@ type appCheck struct {
 	registered string
 	// unchecked: TikTok has not answered since the key changed.
 	unchecked bool
+	// confirmed: TikTok accepted the credentials in this very check.
+	confirmed bool
+	// paused is until when TikTok wants no calls of the app.
+	paused time.Time
+}
+
+// recall takes what the status says of the credentials, after a restart: that TikTok cannot be asked right then takes nothing back.
+func (c appCheck) recall(app *v1alpha1.TiktokApp) appCheck {
+	known := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.CredentialsValidCondition)
+	switch {
+	case known == nil || known.ObservedGeneration != app.Generation:
+	case known.Status == metav1.ConditionTrue:
+		c.unchecked = false
+	case known.Reason == v1alpha1.ReasonCredentialsRefused:
+		c.unchecked, c.credentials = false, &problem{Reason: known.Reason, Message: known.Message, Stalled: true}
+	}
+	return c
 }
 
 // appChecks are the checks of all apps.
@@ -50,29 +72,45 @@ func (c *appChecks) forget(app string) {
 
 // due returns the last check and whether a new one is due. A changed key starts anew, without back-off.
 func (c *appChecks) due(app *v1alpha1.TiktokApp, owner string, creds appclient.Credentials, now time.Time, suspected bool) (appCheck, bool) {
-	key := fmt.Sprintf("%s/%d/%s/%s", app.UID, app.Generation, owner, token.Digest(app.Name, creds.Current))
+	login := fmt.Sprintf("%s/%s/%s", app.UID, app.APIEndpoint(), token.Digest(app.Name, creds.Current))
+	key := fmt.Sprintf("%d/%s/%s", app.Generation, owner, login)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last, ok := c.byName[app.Name]
-	if !ok || last.key != key {
-		return appCheck{key: key, unchecked: true}, true
+	fresh := appCheck{key: key, login: login, unchecked: true, registered: app.Status.RegisteredCallbackURL}
+	switch {
+	case !ok:
+		return fresh.recall(app), true
+	case last.key != key && last.login == login:
+		fresh.unchecked, fresh.credentials, fresh.paused = last.unchecked, last.credentials, last.paused
+		return fresh, true
+	case last.key != key:
+		return fresh, true
 	}
-	return last, !now.Before(last.dueAt()) || (suspected && now.Sub(last.at) >= minAppRecheck) || now.Before(last.at.Add(-time.Minute))
+	return last, !now.Before(last.dueAt(suspected)) || now.Before(last.at.Add(-time.Minute))
 }
 
-func (c appCheck) dueAt() time.Time {
-	if c.failures == 0 {
-		return c.at.Add(checkAppEvery)
+// dueAt is when TikTok is to be asked again. A suspicion hastens it, but no back-off: TikTok has just said what it says.
+func (c appCheck) dueAt(suspected bool) time.Time {
+	due := c.at.Add(checkAppEvery)
+	switch {
+	case c.failures > 0:
+		due = c.at.Add(min(maxAppRecheck, minAppRecheck<<min(c.failures-1, 10)))
+	case suspected:
+		due = c.at.Add(minAppRecheck)
 	}
-	return c.at.Add(min(maxAppRecheck, minAppRecheck<<min(c.failures-1, 10)))
+	if due.Before(c.paused) {
+		return c.paused
+	}
+	return due
 }
 
 // next is when to look at the app again: at its Secret, or at TikTok.
-func (c *appChecks) next(app string, now time.Time) time.Duration {
+func (c *appChecks) next(app string, now time.Time, suspected bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if check, ok := c.byName[app]; ok {
-		return max(time.Second, min(pollAppSecret, check.dueAt().Sub(now)))
+		return max(time.Second, min(pollAppSecret, check.dueAt(suspected).Sub(now)))
 	}
 	return minAppRecheck
 }
@@ -80,11 +118,17 @@ func (c *appChecks) next(app string, now time.Time) time.Duration {
 // afterError settles a check that TikTok did not answer, or refused.
 func (c appCheck) afterError(err error, owner string) appCheck {
 	c.failures++
-	message := words(err)
+	message, next := words(err), c.dueAt(false).UTC().Format(time.RFC3339)
 	switch tiktok.ClassOf(err) {
-	case tiktok.ClassTransient, tiktok.ClassMalformed, tiktok.ClassRateLimited:
+	case tiktok.ClassTransient, tiktok.ClassMalformed:
 		// What was known of the credentials stays: TikTok being away is not the app's fault.
-		c.webhook = &problem{Reason: v1alpha1.ReasonTransientFailure, Message: "TikTok could not be asked and is asked again: " + message}
+		c.webhook = &problem{
+			Reason: v1alpha1.ReasonTransientFailure, Message: fmt.Sprintf("TikTok could not be asked and is asked again at %s: %s", next, message),
+		}
+	case tiktok.ClassRateLimited:
+		c.webhook = &problem{
+			Reason: v1alpha1.ReasonRateLimited, Message: fmt.Sprintf("TikTok throttles the app, whose calls pause until %s: %s", next, message),
+		}
 	default:
 		c.unchecked = false
 		c.credentials = &problem{

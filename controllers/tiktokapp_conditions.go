@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -34,8 +35,8 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 		set(v1alpha1.CredentialsValidCondition, metav1.ConditionFalse, blocking.Reason, blocking.Message)
 	case o.unchecked:
 		blocking = &problem{Reason: v1alpha1.ReasonTransientFailure, Message: "TikTok has not said yet whether it accepts the app."}
-		if o.webhook != nil {
-			blocking.Message = o.webhook.Message
+		if o.inPassing() {
+			blocking = o.webhook
 		}
 		set(v1alpha1.CredentialsValidCondition, metav1.ConditionUnknown, blocking.Reason, blocking.Message)
 	default:
@@ -47,15 +48,17 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 	case o.webhook != nil:
 		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionFalse, o.webhook.Reason, o.webhook.Message)
 	case !app.ManagesWebhook():
-		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonExternallyManaged,
-			"The registration is left to others: register status.webhookURL at TikTok.")
+		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonExternallyManaged, external(app))
 	default:
 		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered, "TikTok delivers to status.webhookURL.")
 	}
 	if blocking == nil && meta.IsStatusConditionFalse(app.Status.Conditions, v1alpha1.WebhookRegisteredCondition) {
 		blocking = o.webhook
 	}
-	waiting := kstatus(blocking)
+	waiting, progress := kstatus(blocking), blocking
+	if !app.DeletionTimestamp.IsZero() {
+		waiting, progress = v1alpha1.ReconcilingCondition, channelsExist(app)
+	}
 	for _, c := range []string{v1alpha1.StalledCondition, v1alpha1.ReconcilingCondition} {
 		if c != waiting {
 			meta.RemoveStatusCondition(&app.Status.Conditions, c)
@@ -65,7 +68,9 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 		set(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "Channels can use the app.")
 	} else {
 		set(v1alpha1.ReadyCondition, metav1.ConditionFalse, blocking.Reason, blocking.Message)
-		set(waiting, metav1.ConditionTrue, blocking.Reason, blocking.Message)
+	}
+	if waiting != "" {
+		set(waiting, metav1.ConditionTrue, progress.Reason, progress.Message)
 	}
 	app.Status.ObservedGeneration = app.Generation
 }
@@ -73,6 +78,23 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 // keepsRegistration: a check that failed in passing takes back nothing that was confirmed for this spec.
 func (o *appObservation) keepsRegistration(app *v1alpha1.TiktokApp) bool {
 	c := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.WebhookRegisteredCondition)
-	return o.webhook.Reason == v1alpha1.ReasonTransientFailure && c != nil && c.Status == metav1.ConditionTrue &&
-		c.ObservedGeneration == app.Generation
+	return o.inPassing() && c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == app.Generation
+}
+
+// inPassing: TikTok could not be asked just now.
+func (o *appObservation) inPassing() bool {
+	return o.webhook != nil && (o.webhook.Reason == v1alpha1.ReasonTransientFailure || o.webhook.Reason == v1alpha1.ReasonRateLimited)
+}
+
+// external says what is registered where that is left to others. Another URL may be right: it may lead here by a detour.
+func external(app *v1alpha1.TiktokApp) string {
+	switch registered := app.Status.RegisteredCallbackURL; registered {
+	case app.WebhookURL():
+		return "The registration is left to others: TikTok delivers to status.webhookURL."
+	case "":
+		return "The registration is left to others, and TikTok has none: register status.webhookURL there."
+	default:
+		return fmt.Sprintf("The registration is left to others: TikTok delivers to %s. If that does not lead to status.webhookURL, register "+
+			"status.webhookURL there.", registered)
+	}
 }

@@ -78,9 +78,13 @@ func (r *TiktokAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	if err := r.countChannels(ctx, app); err != nil {
 		return ctrl.Result{}, err
 	}
-	if !app.DeletionTimestamp.IsZero() {
+	if !app.DeletionTimestamp.IsZero() && !controllerutil.ContainsFinalizer(app, v1alpha1.Finalizer) {
+		return ctrl.Result{}, nil // it waits for somebody else
+	}
+	if !app.DeletionTimestamp.IsZero() && app.Status.Channels == 0 {
 		return r.reconcileDelete(ctx, app, before)
 	}
+	// An app that is to be deleted serves its channels until the last one is gone.
 	return r.reconcile(ctx, app)
 }
 
@@ -107,21 +111,22 @@ func (r *TiktokAppReconciler) reconcile(ctx context.Context, app *v1alpha1.Tikto
 		if due {
 			check = r.check(ctx, app, owner, check)
 			r.checks.put(app.Name, check)
+			if check.confirmed {
+				r.Suspects.Clear(app.Name)
+			}
 		}
 		o.credentials, o.webhook = check.credentials, check.webhook
 		o.unchecked = check.unchecked
 		app.Status.RegisteredCallbackURL = check.registered
 	}
 	o.apply(app)
-	if o.credentials == nil && !o.unchecked {
-		r.Suspects.Clear(app.Name)
-	}
-	return ctrl.Result{RequeueAfter: r.checks.next(app.Name, o.now)}, nil
+	return ctrl.Result{RequeueAfter: r.checks.next(app.Name, o.now, r.Suspects.Contains(app.Name))}, nil
 }
 
 // check asks TikTok for the webhook configuration, which proves the credentials, and repairs it.
 func (r *TiktokAppReconciler) check(ctx context.Context, app *v1alpha1.TiktokApp, owner string, last appCheck) appCheck {
-	check := appCheck{key: last.key, at: r.Clock.Now(), failures: last.failures, credentials: last.credentials, unchecked: last.unchecked}
+	check := last
+	check.at, check.webhook, check.confirmed = r.Clock.Now(), nil, false
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c, err := r.Apps.Client(ctx, app)
@@ -131,34 +136,55 @@ func (r *TiktokAppReconciler) check(ctx context.Context, app *v1alpha1.TiktokApp
 		check.webhook = check.credentials
 		return check
 	}
+	var registered []string
+	var refusal error
 	for _, eventType := range app.EventTypes() {
-		registered, p, err := r.settleWebhook(ctx, app, c, string(eventType), owner)
-		if err != nil {
-			return check.afterError(err, owner)
+		var callback string
+		var p *problem
+		configuration, err := c.Webhook(ctx, string(eventType))
+		if err == nil {
+			check.confirmed, check.credentials, check.unchecked = true, nil, false
+			callback, p, err = r.settleWebhook(ctx, app, c, string(eventType), owner, configuration.CallbackURL)
 		}
-		check.credentials, check.unchecked = nil, false
-		if registered != "" {
-			check.registered = registered
+		switch {
+		case permanent(err):
+			// Perhaps it is only this event type that the app may not have: the others tell.
+			refusal, p = err, registrationRefused(app, string(eventType), err)
+		case err != nil:
+			if pause := r.Apps.Throttled(app, err); pause > 0 {
+				check.paused = check.at.Add(pause)
+			}
+			return check.afterError(err, owner)
+		default:
+			registered = append(registered, callback)
 		}
 		if p != nil {
 			check.webhook = p
 		}
 	}
-	check.failures = 0
+	if !check.confirmed {
+		return check.afterError(refusal, owner)
+	}
+	check.failures, check.registered = 0, odd(registered, app.WebhookURL())
 	if check.webhook != nil && check.webhook.Reason == v1alpha1.ReasonRegistrationRefused {
 		check.failures = last.failures + 1
 	}
 	return check
 }
 
-// settleWebhook reads one event type's registration and repairs it if it is the operator's to manage.
-func (r *TiktokAppReconciler) settleWebhook(ctx context.Context, app *v1alpha1.TiktokApp, c *tiktok.Client, eventType, owner string,
-) (registered string, p *problem, err error) {
-	configuration, err := c.Webhook(ctx, eventType)
-	if err != nil {
-		return "", nil, err
+// odd is what there is to tell of the callback URLs of an app's event types: the first that is not as it should be, if there is one.
+func odd(callbacks []string, want string) string {
+	for _, callback := range callbacks {
+		if callback != want {
+			return callback
+		}
 	}
-	registered = configuration.CallbackURL
+	return want
+}
+
+// settleWebhook repairs one event type's registration if it is the operator's to manage. It returns what is registered then.
+func (r *TiktokAppReconciler) settleWebhook(ctx context.Context, app *v1alpha1.TiktokApp, c *tiktok.Client, eventType, owner, registered string,
+) (string, *problem, error) {
 	switch {
 	case owner != "":
 		return registered, duplicate(app, owner), nil
@@ -167,10 +193,7 @@ func (r *TiktokAppReconciler) settleWebhook(ctx context.Context, app *v1alpha1.T
 	}
 	if err := c.UpdateWebhook(ctx, eventType, app.WebhookURL()); err != nil {
 		if permanent(err) {
-			return registered, &problem{
-				Reason: v1alpha1.ReasonRegistrationRefused, Stalled: true,
-				Message: fmt.Sprintf("TikTok refused to register %s for %s: %s", app.WebhookURL(), eventType, words(err)),
-			}, nil
+			return registered, registrationRefused(app, eventType, err), nil
 		}
 		return registered, nil, err
 	}
@@ -180,6 +203,13 @@ func (r *TiktokAppReconciler) settleWebhook(ctx context.Context, app *v1alpha1.T
 	}
 	r.Recorder.Eventf(app, nil, corev1.EventTypeNormal, v1alpha1.EventWebhookRegistered, "Register", "%s", note)
 	return app.WebhookURL(), nil, nil
+}
+
+func registrationRefused(app *v1alpha1.TiktokApp, eventType string, err error) *problem {
+	return &problem{
+		Reason: v1alpha1.ReasonRegistrationRefused, Stalled: true,
+		Message: fmt.Sprintf("TikTok refused to register %s for %s: %s", app.WebhookURL(), eventType, words(err)),
+	}
 }
 
 func duplicate(app *v1alpha1.TiktokApp, owner string) *problem {

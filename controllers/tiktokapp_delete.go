@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -15,21 +13,8 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 )
 
-// reconcileDelete lets an app go once no channel uses it. It waits, rather than being refused, because that needs no admission server and
-// works in whatever order a tool deletes things; meanwhile the app goes on serving its channels.
+// reconcileDelete lets an app go that no channel uses any more.
 func (r *TiktokAppReconciler) reconcileDelete(ctx context.Context, app, before *v1alpha1.TiktokApp) (ctrl.Result, error) {
-	if !controllerutil.ContainsFinalizer(app, v1alpha1.Finalizer) {
-		return ctrl.Result{}, nil
-	}
-	if app.Status.Channels > 0 {
-		meta.SetStatusCondition(&app.Status.Conditions, metav1.Condition{
-			Type: v1alpha1.ReconcilingCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonChannelsExist,
-			Message: fmt.Sprintf("The app is to be deleted and waits until its %d channels are deleted; they go on working until then.",
-				app.Status.Channels),
-			ObservedGeneration: app.Generation, LastTransitionTime: metav1.NewTime(r.Clock.Now()),
-		})
-		return ctrl.Result{RequeueAfter: pollAppSecret}, nil
-	}
 	r.unregister(ctx, app)
 	r.checks.forget(app.Name)
 	r.Suspects.Clear(app.Name)
@@ -40,6 +25,16 @@ func (r *TiktokAppReconciler) reconcileDelete(ctx context.Context, app, before *
 	}
 	before.Status = app.Status // the object is gone: there is no status to write
 	return ctrl.Result{}, nil
+}
+
+// channelsExist says what an app's deletion waits for. It waits, rather than being refused, because that needs no admission server and
+// works in whatever order a tool deletes things.
+func channelsExist(app *v1alpha1.TiktokApp) *problem {
+	return &problem{
+		Reason: v1alpha1.ReasonChannelsExist,
+		Message: fmt.Sprintf("The app is to be deleted and waits until the channels that use it are deleted (now %d); they go on working until then.",
+			app.Status.Channels),
+	}
 }
 
 // unregister takes the webhook off TikTok, if it is there and nobody else's. It is tried once: a registration that stays behind only makes

@@ -5,6 +5,7 @@ package appclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -168,4 +169,15 @@ func (p *Pool) Limiter(app *v1alpha1.TiktokApp) *tiktok.Limiter {
 	}
 	l.SetRate(app.RequestsPerSecond())
 	return l
+}
+
+// Throttled pauses all calls of the app's id if an error says that there were too many, for as long as TikTok asks. It returns that time;
+// zero for any other error.
+func (p *Pool) Throttled(app *v1alpha1.TiktokApp, err error) time.Duration {
+	var e *tiktok.Error
+	if tiktok.ClassOf(err) != tiktok.ClassRateLimited || !errors.As(err, &e) {
+		return 0
+	}
+	p.Limiter(app).Pause(p.opts.Clock.Now().Add(e.RetryAfter))
+	return e.RetryAfter
 }

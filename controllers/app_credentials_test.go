@@ -1,0 +1,152 @@
+package controllers
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
+)
+
+// TestCredentialsGoWrong: two channels are due for a refresh when their app's secret is no good. The app says so; the channels ask nobody to
+// authorize again, and go on by themselves when the secret is set right.
+func TestCredentialsGoWrong(t *testing.T) {
+	const key, previous = v1alpha1.DefaultAppSecretKey, v1alpha1.PreviousAppSecretKey
+	accepted := map[string]string{key: "sim-secret"}
+	for name, c := range map[string]struct {
+		wrong, mend func(*appBench)
+		reason      string
+		words       []string
+		asked       bool          // TikTok can be asked at all
+		mendedIn    time.Duration // how long it takes at most to notice that the secret is right
+	}{
+		"no Secret": {
+			wrong:  func(b *appBench) { b.put(nil) },
+			mend:   func(b *appBench) { b.put(accepted) },
+			reason: v1alpha1.ReasonSecretNotFound, words: []string{"does not exist: create it with the app secret under the key \"app_secret\""},
+			mendedIn: pollAppSecret,
+		},
+		"no key": {
+			wrong:  func(b *appBench) { b.put(map[string]string{"app-secret": "sim-secret"}) },
+			mend:   func(b *appBench) { b.put(accepted) },
+			reason: v1alpha1.ReasonSecretNotFound, words: []string{"has no key \"app_secret\", or it is empty: put the app secret there"},
+			mendedIn: pollAppSecret,
+		},
+		"empty value": {
+			wrong:  func(b *appBench) { b.put(map[string]string{key: "\n"}) },
+			mend:   func(b *appBench) { b.put(accepted) },
+			reason: v1alpha1.ReasonSecretNotFound, words: []string{"has no key \"app_secret\", or it is empty: put the app secret there"},
+			mendedIn: pollAppSecret,
+		},
+		"wrong secret": {
+			wrong:  func(b *appBench) { b.put(map[string]string{key: "another app's"}) },
+			mend:   func(b *appBench) { b.put(accepted) },
+			reason: v1alpha1.ReasonCredentialsRefused, asked: true, mendedIn: pollAppSecret,
+		},
+		"rotated in the Secret only": {
+			wrong:  func(b *appBench) { b.put(map[string]string{key: "new", previous: "sim-secret"}) },
+			mend:   func(b *appBench) { b.sim.SetAppSecret("new") },
+			reason: v1alpha1.ReasonCredentialsRefused, asked: true, mendedIn: maxAppRecheck,
+		},
+		"rotated at TikTok only": {
+			wrong:  func(b *appBench) { b.sim.SetAppSecret("new") },
+			mend:   func(b *appBench) { b.put(map[string]string{key: "new", previous: "sim-secret"}) },
+			reason: v1alpha1.ReasonCredentialsRefused, asked: true, mendedIn: pollAppSecret,
+		},
+		"switched off in the portal": {
+			wrong:  func(b *appBench) { b.sim.SetAppEnabled(false) },
+			mend:   func(b *appBench) { b.sim.SetAppEnabled(true) },
+			reason: v1alpha1.ReasonCredentialsRefused, words: []string{"The app is disabled"}, asked: true, mendedIn: maxAppRecheck,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := healthy(t)
+			channels := []*v1alpha1.TiktokChannel{b.connect(b.name+"-1", "one"), b.connect(b.name+"-2", "two")}
+			b.clock.Step(17 * time.Hour)
+			c.wrong(b)
+			b.forgetCounts()
+
+			long := 3 * time.Minute
+			if c.asked {
+				long = 11 * time.Minute
+			}
+			b.run(long, channels[0], channels[1], b.app)
+			words := c.words
+			if c.asked {
+				words = append(words, "Check spec.appID, the app secret and the app's state in TikTok's developer portal",
+					"No business needs to authorize again")
+			}
+			b.want(v1alpha1.CredentialsValidCondition, metav1.ConditionFalse, c.reason, words...)
+			b.want(v1alpha1.ReadyCondition, metav1.ConditionFalse, c.reason, words...)
+			b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionFalse, c.reason)
+			for _, ch := range channels {
+				b.wantOf(ch, v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+			}
+			if c.asked {
+				b.calls(refreshEndpoint, 1) // the first channel's, and then none
+				b.backsOff(long)
+			} else {
+				b.calls("", 0)
+			}
+
+			c.mend(b)
+			b.sim.ResetCalls()
+			b.run(c.mendedIn+time.Second, b.app, channels[0], channels[1])
+			b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			b.absent(v1alpha1.StalledCondition, v1alpha1.ReconcilingCondition)
+			b.calls(refreshEndpoint, 2)
+			for _, ch := range channels {
+				b.wantOf(ch, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+				b.wantOf(ch, v1alpha1.TokenFreshCondition, metav1.ConditionTrue, v1alpha1.ReasonTokenFresh)
+			}
+		})
+	}
+}
+
+// backsOff checks that TikTok was asked for the webhook, in the time since the first question, with pauses that double from 10 s to 5 min.
+func (b *appBench) backsOff(since time.Duration) {
+	b.t.Helper()
+	var got, want []time.Duration
+	calls := b.sim.Calls(listEndpoint)
+	for i := range calls {
+		got = append(got, calls[i].Time.Sub(calls[0].Time))
+	}
+	for at, pause := time.Duration(0), 10*time.Second; at <= since; at, pause = at+pause, min(2*pause, 5*time.Minute) {
+		want = append(want, at)
+	}
+	if !slices.Equal(got, want) {
+		b.t.Fatalf("TikTok was asked after %s, want %s", got, want)
+	}
+}
+
+// TestSuspicionStopsTheChannels: one refusal is enough to keep all channels of an app from calling until TikTok has answered the app.
+func TestSuspicionStopsTheChannels(t *testing.T) {
+	b := healthy(t)
+	first, second := b.connect(b.name+"-1", "one"), b.connect(b.name+"-2", "two")
+	b.clock.Step(17 * time.Hour)
+	b.pass() // TikTok accepted the app a moment ago
+	b.forgetCounts()
+	b.sim.InjectFault(simulator.Fault{Endpoint: refreshEndpoint, Code: 40101, Times: 1})
+	b.sim.InjectFault(simulator.Fault{Endpoint: listEndpoint, Status: 502, Times: 2})
+
+	b.run(9*time.Second, first, second, b.app)
+	b.calls("", 1) // the refusal; it is too soon to ask about the app
+	b.run(time.Second, first, second, b.app)
+	b.calls(listEndpoint, 1) // and it does not answer
+	b.run(29*time.Second, first, second, b.app)
+	b.calls(refreshEndpoint, 1)
+	b.calls(listEndpoint, 2)
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	for _, ch := range []*v1alpha1.TiktokChannel{first, second} {
+		b.wantOf(ch, v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	}
+
+	b.run(time.Minute, first, second, b.app)
+	b.calls(listEndpoint, 3) // it answers, and the app is good
+	b.calls(refreshEndpoint, 3)
+	b.wantOf(first, v1alpha1.TokenFreshCondition, metav1.ConditionTrue, v1alpha1.ReasonTokenFresh)
+	b.wantOf(second, v1alpha1.TokenFreshCondition, metav1.ConditionTrue, v1alpha1.ReasonTokenFresh)
+}
