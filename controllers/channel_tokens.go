@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
@@ -24,6 +25,9 @@ func (p *pass) settleTokens(ctx context.Context) error {
 	if p.app == nil || p.o.secret != nil {
 		p.decide()
 		return nil
+	}
+	if p.o.suspended {
+		p.leaveQueue(p.app, p.ch)
 	}
 	if p.imp != nil {
 		st := token.State{}
@@ -49,6 +53,15 @@ func (p *pass) settleTokens(ctx context.Context) error {
 	}
 	p.decide()
 	return nil
+}
+
+// leaveQueue gives back the turns that a channel waits for at the app's rate limit, when it does not want them any more: those who wait for
+// an answer need not stand behind them.
+func (r *TiktokChannelReconciler) leaveQueue(app *v1alpha1.TiktokApp, ch *v1alpha1.TiktokChannel) {
+	limiter, key := r.Apps.Limiter(app), client.ObjectKeyFromObject(ch).String()
+	for _, call := range []string{"", "import ", "profile "} {
+		limiter.Release(call + key)
+	}
 }
 
 // decide looks at what the channel has now.
@@ -184,7 +197,7 @@ func (p *pass) failed(ctx context.Context, c *tiktok.Client, claimed *tokenstore
 	memory := p.handled(claimed.Base().State.Memory)
 	outcome := token.AfterFailure(err)
 	if outcome == token.CheckApp {
-		outcome = p.checkApp(ctx, c, err)
+		outcome, err = p.checkApp(ctx, c, err)
 	}
 	p.log.Info("TikTok issued no tokens", "outcome", outcome, "reason", words(err))
 	switch outcome {
@@ -197,8 +210,7 @@ func (p *pass) failed(ctx context.Context, c *tiktok.Client, claimed *tokenstore
 		p.Metrics.refreshed(resultRefused)
 		return p.refused(ctx, claimed, imp, spent, memory, err)
 	case token.PauseApp:
-		pause := retryAfter(err)
-		p.Apps.Limiter(p.app).Pause(p.Clock.Now().Add(pause))
+		pause := p.Apps.Throttled(p.app, err)
 		p.Metrics.refreshed(resultRateLimited)
 		return p.release(ctx, claimed, memory.Failed(p.o.now, p.ch.Generation, v1alpha1.ReasonRateLimited,
 			"TikTok throttles the app: "+words(err), p.random(), pause))
@@ -213,21 +225,22 @@ func (p *pass) failed(ctx context.Context, c *tiktok.Client, claimed *tokenstore
 	}
 }
 
-// checkApp asks TikTok whether the app's own credentials are good right now. Only then is a refusal the channel's.
-func (p *pass) checkApp(ctx context.Context, c *tiktok.Client, refusal error) token.Outcome {
+// checkApp asks TikTok whether the app's own credentials are good right now. Only then is a refusal the channel's. The error is what the
+// outcome comes from: the refusal, or that TikTok throttles the question.
+func (p *pass) checkApp(ctx context.Context, c *tiktok.Client, refusal error) (token.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout/4)
 	defer cancel()
 	_, err := c.Webhook(ctx, string(p.app.EventTypes()[0]))
 	switch tiktok.ClassOf(err) {
 	case "":
-		return token.CheckApp
+		return token.CheckApp, refusal
 	case tiktok.ClassTransient, tiktok.ClassMalformed:
 		p.log.Info("TikTok refused a refresh, but whether it accepts the app cannot be checked now", "refusal", words(refusal))
-		return token.Retry
+		return token.Retry, refusal
 	case tiktok.ClassRateLimited:
-		return token.PauseApp
+		return token.PauseApp, err
 	default:
-		return token.BlameApp
+		return token.BlameApp, refusal
 	}
 }
 
@@ -260,14 +273,6 @@ func (p *pass) release(ctx context.Context, claimed *tokenstore.Claimed, memory 
 		return errAgain
 	}
 	return nil
-}
-
-func retryAfter(err error) time.Duration {
-	var e *tiktok.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		return e.RetryAfter
-	}
-	return 5 * time.Minute
 }
 
 func isInUse(err error) bool {

@@ -82,6 +82,10 @@ func (r *TiktokChannelReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	}
 	ch = ch.DeepCopy()
 	if !ch.DeletionTimestamp.IsZero() {
+		app := &v1alpha1.TiktokApp{}
+		if err := r.Client.Get(ctx, types.NamespacedName{Name: ch.Spec.AppRef.Name}, app); err == nil {
+			r.leaveQueue(app, ch) // without the app nobody queues
+		}
 		return r.reconcileDelete(ctx, ch)
 	}
 	if !controllerutil.ContainsFinalizer(ch, v1alpha1.Finalizer) {
