@@ -4,6 +4,7 @@
 #   api.md      from the API types, by crd-ref-docs
 #   NAME.md     what `go run ./hack/docs/NAME` prints, for every program in a folder beside this file: a reference of flags, metrics, or
 #               whatever else the code knows better than a person does. Each prints a whole Markdown page and reads nothing.
+#   events/     what `go run ./hack/docs/events FOLDER` writes there: schemas and examples, with their page
 set -eu
 
 cd -- "$(dirname -- "$0")/../.."
@@ -18,10 +19,16 @@ crd_ref_docs=$(hack/tools/ensure.sh crd-ref-docs)
 for program in hack/docs/*/main.go; do
 	[ -f "$program" ] || continue
 	folder=$(dirname "$program")
+	if [ "$folder" = hack/docs/events ]; then
+		go run "./$folder" "$scratch/events"
+		continue
+	fi
 	go run "./$folder" >"$scratch/${folder##*/}.md"
 done
 
-# Nothing is replaced unless everything was generated.
+# Nothing is replaced unless everything was generated. What is not generated any more goes.
+rm -rf docs/reference/events
+cp -R "$scratch/events" docs/reference/events
 for page in "$scratch"/*.md; do
 	cp "$page" docs/reference/
 done

@@ -37,15 +37,15 @@ type Person struct {
 
 // Media is an image or a video, to be fetched by its id.
 type Media struct {
-	// ID to fetch it by.
+	// ID is what to fetch it by.
 	ID string `json:"id"`
 }
 
 // SharePost is a TikTok post in a message.
 type SharePost struct {
-	// EmbedURL shows the post.
+	// EmbedURL is a page that shows the post.
 	EmbedURL string `json:"embedURL,omitempty"`
-	// VideoID is the post's.
+	// VideoID is the post's id.
 	VideoID string `json:"videoID,omitempty"`
 }
 
@@ -121,13 +121,13 @@ type Referral struct {
 type ReferralAd struct {
 	// AdvertiserID is the advertiser's account.
 	AdvertiserID string `json:"advertiserID,omitempty"`
-	// AdID is the advertisement's.
+	// AdID is the advertisement's id.
 	AdID string `json:"adID,omitempty"`
 	// AdName is the advertisement's name.
 	AdName string `json:"adName,omitempty"`
 	// Time at which the user came by it.
 	Time *time.Time `json:"time,omitempty"`
-	// EmbedURL shows the advertisement.
+	// EmbedURL is a page that shows the advertisement.
 	EmbedURL string `json:"embedURL,omitempty"`
 	// MessageMaterialID is TikTok's message_material_id.
 	MessageMaterialID string `json:"messageMaterialID,omitempty"`

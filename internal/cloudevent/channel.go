@@ -27,12 +27,15 @@ type ChannelEvent struct {
 // ChannelData is the data of a ChannelEvent: the channel's status at that time. The link that starts an authorization is a credential and
 // not among it: who may read the channel finds it there.
 type ChannelData struct {
-	// BusinessID is the business account, Username its handle and DisplayName its name.
-	BusinessID  string `json:"businessID,omitempty"`
-	Username    string `json:"username,omitempty"`
+	// BusinessID is the business account.
+	BusinessID string `json:"businessID,omitempty"`
+	// Username is its handle.
+	Username string `json:"username,omitempty"`
+	// DisplayName is its name.
 	DisplayName string `json:"displayName,omitempty"`
-	// Reason is why a person must authorize the channel again, as the reason of its condition ReauthorizationRequired; Message says it in words.
-	Reason  string `json:"reason,omitempty"`
+	// Reason is why a person must authorize the channel again, as the reason of its condition ReauthorizationRequired.
+	Reason string `json:"reason,omitempty"`
+	// Message says that in words.
 	Message string `json:"message,omitempty"`
 	// GrantedScopes are the permissions that TikTok granted.
 	GrantedScopes []string `json:"grantedScopes,omitempty"`

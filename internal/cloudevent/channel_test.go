@@ -14,10 +14,13 @@ import (
 func channelEvent(eventType string) cloudevent.ChannelEvent {
 	at := time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC)
 	end := at.Add(24 * time.Hour)
-	return cloudevent.ChannelEvent{Type: eventType, Time: at, Data: cloudevent.ChannelData{
-		BusinessID: "-biz", Username: "shop", DisplayName: "A <Shop> & Co", Reason: "AuthorizationRemoved", Message: "Gone.",
-		GrantedScopes: []string{"a", "b"}, AccessTokenExpiresAt: &end,
+	e := cloudevent.ChannelEvent{Type: eventType, Time: at, Data: cloudevent.ChannelData{
+		BusinessID: "-biz", Username: "shop", DisplayName: "A <Shop> & Co", GrantedScopes: []string{"a", "b"}, AccessTokenExpiresAt: &end,
 	}}
+	if eventType == cloudevent.TypeChannelReauthorizationRequired {
+		e.Data.Reason, e.Data.Message = "AuthorizationRemoved", "Gone."
+	}
+	return e
 }
 
 func TestChannelEventsAreNormalized(t *testing.T) {
@@ -31,6 +34,7 @@ func TestChannelEventsAreNormalized(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		conforms(t, e)
 		var data cloudevent.ChannelData
 		if err := json.Unmarshal(e.Data, &data); err != nil || !reflect.DeepEqual(data, want.Data) {
 			t.Errorf("the data is %s (%v)", e.Data, err)

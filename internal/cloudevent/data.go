@@ -27,7 +27,7 @@ type Data struct {
 	Text *string `json:"text,omitempty"`
 	// Media of a message of kind image or video.
 	Media *Media `json:"media,omitempty"`
-	// SharePost of a message of kind share_post.
+	// SharePost is the post in a message of kind share_post.
 	SharePost *SharePost `json:"sharePost,omitempty"`
 	// Sticker of a message of kind sticker.
 	Sticker *Picture `json:"sticker,omitempty"`
@@ -39,7 +39,7 @@ type Data struct {
 	Template *Template `json:"template,omitempty"`
 	// Sender of the message, or who did what the event tells.
 	Sender *Person `json:"sender,omitempty"`
-	// Recipient of it.
+	// Recipient of the message, or to whom it was done.
 	Recipient *Person `json:"recipient,omitempty"`
 	// UserID is the user, the same across TikTok's APIs.
 	UserID string `json:"userID,omitempty"`

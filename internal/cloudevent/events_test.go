@@ -68,6 +68,11 @@ func TestEventsWithoutMessage(t *testing.T) {
 			body: envelope("post.publish.complete", `{"publish_id":"v"}`), eventType: "io.tiktok-operator.unknown", time: atEnvelope,
 			data: `{"event":"post.publish.complete","businessID":"-biz"}`,
 		},
+		"read mark that claims to be a fetched message": {
+			body:      `{"event":"im_mark_read_msg","user_openid":"-biz","fetched":true,"content":{"conversation_id":"c"}}`,
+			eventType: "io.tiktok-operator.message.read", time: received, subject: "c",
+			data: `{"event":"im_mark_read_msg","businessID":"-biz","conversationID":"c"}`,
+		},
 		"authorization removed": {
 			body: envelope("authorization.removed", `{"reason":1}`), eventType: "io.tiktok-operator.unknown", time: atEnvelope,
 			data: `{"event":"authorization.removed","businessID":"-biz"}`,

@@ -83,6 +83,7 @@ func fill(e *Event, d *Data, envelope *tiktok.Envelope) {
 		return
 	}
 	e.Type = entry.eventType
+	d.Fetched = d.Fetched && (e.Type == TypeMessageReceived || e.Type == TypeMessageSent) // there is no other to be fetched
 	entry.fill(d, content{MessageContent: message, event: envelope.Event, business: envelope.UserOpenID, raw: envelope.Content})
 }
 

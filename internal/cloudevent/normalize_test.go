@@ -34,6 +34,7 @@ func normalize(t *testing.T, body string) (cloudevent.Event, map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conforms(t, e)
 	var data map[string]any
 	d := json.NewDecoder(bytes.NewReader(e.Data))
 	d.UseNumber()
@@ -241,6 +242,7 @@ func FuzzNormalize(f *testing.F) {
 		if e.Type == "" || e.Source == "" || !utf8.Valid(e.Data) {
 			t.Fatalf("got %+v", e)
 		}
+		conforms(t, e)
 		var data struct {
 			Raw json.RawMessage `json:"raw"`
 		}
@@ -255,6 +257,9 @@ func FuzzNormalize(f *testing.F) {
 			if !bytes.Equal(want.Bytes(), got.Bytes()) {
 				t.Fatalf("raw is %s, want %s", got.Bytes(), want.Bytes())
 			}
+		}
+		if id != "" {
+			binaryMode(t, e)
 		}
 		// What is sent arrives, over real HTTP.
 		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(e.Data))
