@@ -26,6 +26,7 @@ func (p *pass) publish(ctx context.Context) error {
 }
 
 func (p *pass) publishTokens(st *v1alpha1.TiktokChannelStatus) {
+	next := st.NextRefreshTime
 	st.AccessTokenExpiresAt, st.RefreshTokenExpiresAt, st.LastRefreshTime, st.NextRefreshTime = nil, nil, nil, nil
 	st.RefreshFailures = nil
 	if p.snap == nil {
@@ -57,8 +58,11 @@ func (p *pass) publishTokens(st *v1alpha1.TiktokChannelStatus) {
 	st.GrantedScopes = sortedScopes(t.Scopes)
 	st.AccessTokenExpiresAt, st.RefreshTokenExpiresAt = timeOrNil(t.AccessTokenExpiresAt), timeOrNil(t.RefreshTokenExpiresAt)
 	st.LastRefreshTime = timeOrNil(t.ObtainedAt)
-	if p.o.decision.Action == token.Wait {
+	switch p.o.decision.Action {
+	case token.Wait:
 		st.NextRefreshTime = timeOrNil(p.o.decision.At)
+	case token.Refresh: // it waits for its turn at the rate limit, which is no news: thousands may
+		st.NextRefreshTime = next
 	}
 }
 

@@ -441,3 +441,30 @@ func TestRefreshTokenNearItsEnd(t *testing.T) {
 		t.Errorf("events %q", e)
 	}
 }
+
+// Thousands may wait for their turn at the app's rate limit: none of them tells so in its status.
+func TestWaitingForATurnWritesNothing(t *testing.T) {
+	b := connected(t)
+	due := reload(t, b.ch).Status.NextRefreshTime
+	b.clock.Step(17 * time.Hour)
+	b.r.Apps.Limiter(b.app).Pause(b.clock.Now().Add(time.Minute))
+	for range 3 {
+		if again := b.reconcile(); again <= 0 || again > time.Minute+time.Second {
+			t.Fatalf("comes back after %s", again)
+		}
+	}
+	b.calls("", 0)
+	if n := b.writes.take(); n != 0 {
+		t.Errorf("waiting cost %d writes", n)
+	}
+	if got := reload(t, b.ch).Status.NextRefreshTime; !got.Equal(due) {
+		t.Errorf("nextRefreshTime is %v, was %v", got, due)
+	}
+	b.clock.Step(time.Minute + time.Second)
+	b.reconcile()
+	b.calls(refreshEndpoint, 1)
+	if n := b.writes.take(); n > 3 {
+		t.Errorf("the refresh cost %d writes", n)
+	}
+	b.works()
+}
