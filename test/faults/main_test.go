@@ -6,10 +6,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,3 +73,21 @@ func runSuite(m *testing.M) (_ int, err error) {
 	}
 	return m.Run(), nil
 }
+
+// lookAtSources looks at the sources of the binaries. The go command takes a result from its cache if the files that the tests looked at have
+// not changed, and does not know that a binary was built from others. What TestMain looks at does not count.
+var lookAtSources = sync.OnceValue(func() error {
+	top := filepath.Join("..", "..")
+	for _, dir := range []string{"api", "cmd", "controllers", "internal", "go.mod"} {
+		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && !strings.HasSuffix(path, "_test.go") {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("looking at the sources: %w", err)
+		}
+	}
+	return nil
+})

@@ -108,15 +108,28 @@ func paused(t *testing.T) (s *stage, first, second *manager, ch *v1alpha1.Tiktok
 // The leader comes back within its claim: its successor has waited for it, and it stores what it has before it ends.
 func TestLeaderPausedPastItsLease(t *testing.T) {
 	t.Parallel()
-	s, first, _, ch := paused(t)
+	s, first, second, ch := paused(t)
+	// Channels are looked at in turn: when the successor has refreshed a new one, it has looked at the claimed one too.
+	second.tells("Starting workers")
+	other := s.channel(2, time.Now())
+	s.is(other, v1alpha1.ReadyCondition, metav1.ConditionTrue)
+	s.eventually("the successor to refresh another channel", func() string {
+		if s.sim.CountCalls(refreshEndpoint) < 2 {
+			return "TikTok was asked too few times"
+		}
+		return ""
+	})
 	claim := token.DecodeState(s.secret(ch)).Claim
-	if claim == nil || time.Since(claim.Time) > token.ClaimLifetime-5*time.Second {
+	if claim == nil {
+		t.Fatal("the claim is gone, and so was its holder")
+	}
+	if time.Since(claim.Time) > token.ClaimLifetime-5*time.Second {
 		t.Skip("the machine is too slow: the lease was taken over when the claim had ended, which is another test")
 	}
 	first.Signal(syscall.SIGCONT)
 	s.stored(ch)
 	first.ended(patience) // it lost the lease
-	s.whole(1, 0, ch)
+	s.whole(2, 0, ch, other)
 }
 
 // The leader comes back after its claim has ended. Its successor has tried the token, which was spent, and raised the alarm. The tokens are

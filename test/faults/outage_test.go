@@ -76,6 +76,7 @@ func TestTerminatedWaitsForTheWrite(t *testing.T) {
 	s, m, ch := cutOff(t)
 	m.Signal(syscall.SIGTERM)
 	m.tells("Stopping and waiting")
+	m.tells(`"attempt":2`) // it goes on trying
 	m.running()
 	m.proxy.restore()
 	m.ended(patience)

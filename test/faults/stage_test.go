@@ -38,6 +38,9 @@ type stage struct {
 
 func newStage(t *testing.T, change ...func(*v1alpha1.TiktokApp)) *stage {
 	t.Helper()
+	if err := lookAtSources(); err != nil {
+		t.Fatal(err)
+	}
 	n := stages.Add(1)
 	s := &stage{t: t, namespace: fmt.Sprintf("faults-%d", n), operator: fmt.Sprintf("faults-%d-operator", n)}
 	s.sim = simulator.New(simulator.Options{
