@@ -39,7 +39,7 @@ import (
 
 const (
 	uid      = "uid-1"
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 // receiver is a sink that records what it took, and answers as it is told.
