@@ -70,7 +70,9 @@ func (b *waiting) settle(n eventlog.Backlog) {
 func (w *worker) backlog() (pending uint64, since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	pending = w.waiting.pending
+	if w.reading.more || w.reading.active { // else the log was read to its end
+		pending = w.waiting.pending
+	}
 	for _, l := range w.lanes {
 		pending += l.pending
 		if !l.since.IsZero() && (since.IsZero() || l.since.Before(since)) {
