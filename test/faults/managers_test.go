@@ -149,8 +149,8 @@ func TestLeaderPausedPastItsClaim(t *testing.T) {
 func TestClaimConfirmedTooLate(t *testing.T) {
 	t.Parallel()
 	s := newStage(t).open()
+	slow := newSlowServer(t) // before the manager, which has to end before it
 	first := s.newManager()
-	slow := newSlowServer(t)
 	s.kubeconfig(filepath.Dir(first.log), slow.URL)
 	first.start()
 	first.ready()
