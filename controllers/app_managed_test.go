@@ -59,7 +59,12 @@ func newAppOf(t *testing.T, older *v1alpha1.TiktokApp, name string) *v1alpha1.Ti
 	if err := k8s.Create(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { remove(t, app) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s was created at %s, %s at %s", older.Name, older.CreationTimestamp, name, app.CreationTimestamp)
+		}
+		remove(t, app)
+	})
 	return app
 }
 

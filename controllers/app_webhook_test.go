@@ -110,6 +110,22 @@ func TestExternalRegistrationIsNeverWritten(t *testing.T) {
 	}
 }
 
+// TestExternalDriftOfOneEventType: one callback URL that is right does not hide another that is not.
+func TestExternalDriftOfOneEventType(t *testing.T) {
+	for _, odd := range []string{messages, comments} {
+		t.Run(odd, func(t *testing.T) {
+			b := newAppBench(t, bothEventTypes, func(app *v1alpha1.TiktokApp) { app.Spec.Webhook.Registration = v1alpha1.WebhookExternal })
+			b.sim.SetWebhook(messages, b.app.WebhookURL())
+			b.sim.SetWebhook(comments, b.app.WebhookURL())
+			b.sim.SetWebhook(odd, "https://elsewhere.example.com/hook")
+			b.pass()
+			if got := b.status().RegisteredCallbackURL; got != "https://elsewhere.example.com/hook" {
+				t.Errorf("registeredCallbackURL %q", got)
+			}
+		})
+	}
+}
+
 // TestOneEventTypeRefused: TikTok may not approve an app for all event types. That is no word about its credentials.
 func TestOneEventTypeRefused(t *testing.T) {
 	for name, order := range map[string][]v1alpha1.WebhookEventType{"last": {messages, comments}, "first": {comments, messages}} {
