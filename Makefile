@@ -5,6 +5,8 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 PKG       ?= ./...
 ARGS      ?=
 FUZZTIME  ?= 10s
+# Most packages wait for servers and clocks most of the time, so twice as many as there are processors run at once.
+PARALLEL  ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )))
 BINARY    ?= manager
 IMAGE     ?= ghcr.io/tiktok-operator/$(BINARY):$(VERSION)
 KUBECTL   ?= kubectl
@@ -29,7 +31,7 @@ help: ## Show this list.
 test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -v'
 	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
 		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
-		go test $$race -timeout 20m $(ARGS) $(PKG)
+		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(PKG)
 
 .PHONY: verify
 verify: ## Check all that CI checks besides the tests: generated files, format, vet, lint, manifests.

@@ -217,6 +217,9 @@ func (b *bench) authorize() simulator.Token {
 	b.t.Helper()
 	issued := b.sim.IssueToken(simulator.DefaultBusiness.OpenID)
 	ch := reload(b.t, b.ch)
+	if err := b.r.Reservations.Hold(b.t.Context(), issued.OpenID, ch); err != nil {
+		b.t.Fatal(err)
+	}
 	store := tokenstore.New(tokenstore.Options{Client: k8s, Holder: "webhook"})
 	epoch, err := store.Epoch(b.t.Context(), ch)
 	if err != nil {

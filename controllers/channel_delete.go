@@ -53,6 +53,7 @@ func (r *TiktokChannelReconciler) reconcileDelete(ctx context.Context, ch *v1alp
 		return ctrl.Result{}, err
 	}
 	r.profileAt.Delete(ch.UID)
+	r.unnamedAt.Delete(ch.UID)
 	base := ch.DeepCopy()
 	controllerutil.RemoveFinalizer(ch, v1alpha1.Finalizer)
 	if err := r.Client.Patch(ctx, ch, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {

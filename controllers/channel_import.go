@@ -122,6 +122,9 @@ func (p *pass) keepOwn(ctx context.Context, base *tokenstore.Snapshot, t token.T
 		return fmt.Sprintf("The imported tokens belong to business %s, this channel is for %s: the channel keeps the tokens it has.",
 			t.BusinessID, wanted)
 	}
+	if p.unconfirmed(t.BusinessID) {
+		return "" // TikTok did not say whose the imported tokens are
+	}
 	if isInUse(p.Reservations.Hold(ctx, t.BusinessID, p.ch)) {
 		return "The imported tokens belong to a business that another channel holds: the channel keeps the tokens it has."
 	}

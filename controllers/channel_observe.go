@@ -105,6 +105,7 @@ func (p *pass) input(t token.Tokens, st token.State) token.Input {
 		Now: p.o.now, Tokens: t, State: st,
 		Channel: p.key().String(), UID: string(p.ch.UID), Generation: p.ch.Generation,
 		RefreshRequest: p.ch.RefreshRequest(), Suspended: p.ch.Spec.Suspend, AppUsable: p.appUsable(),
+		Unconfirmed: p.mayConfirm(t.BusinessID),
 	}
 	if p.app != nil {
 		in.RequiredScopes = p.app.Spec.Scopes
@@ -113,40 +114,6 @@ func (p *pass) input(t token.Tokens, st token.State) token.Input {
 		in.RefreshBefore = p.ch.Spec.RefreshBefore.Duration
 	}
 	return in
-}
-
-// settleBusiness makes sure that the tokens' business may be this channel's, and that no other channel holds it.
-func (p *pass) settleBusiness(ctx context.Context) error {
-	if p.o.tokens == nil || p.o.tokens.BusinessID == "" {
-		return nil
-	}
-	business := p.o.tokens.BusinessID
-	if wanted := p.expectedBusiness(); wanted != "" && wanted != business {
-		p.o.identity = mismatch(wanted, business)
-		return nil
-	}
-	if p.ch.Status.BusinessID == business && !p.renewed {
-		return nil // held already; a refresh looks again
-	}
-	err := p.Reservations.Hold(ctx, business, p.ch)
-	if problem := inUse(err); problem != nil {
-		p.wakeIn(pollForeign)
-		p.o.identity = problem
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p.heldNow = true
-	return nil
-}
-
-// expectedBusiness is the business that the channel is pinned to, or holds already; "" for any.
-func (p *pass) expectedBusiness() string {
-	if p.ch.Spec.BusinessID != "" {
-		return p.ch.Spec.BusinessID
-	}
-	return p.ch.Status.BusinessID
 }
 
 // readProfile learns the business's name once. It is never worth a failure.
@@ -209,26 +176,6 @@ func (p *pass) observeSinks(ctx context.Context) error {
 	}
 	p.o.sinks = c
 	return nil
-}
-
-func mismatch(wanted, got string) *problem {
-	return &problem{
-		Reason: v1alpha1.ReasonBusinessMismatch, Stalled: true, Authorize: true,
-		Message: fmt.Sprintf("The tokens belong to business %s, but this channel is for business %s: authorize with the right account, "+
-			"or create another channel.", got, wanted),
-	}
-}
-
-func inUse(err error) *problem {
-	if !isInUse(err) {
-		return nil
-	}
-	// The other channel's name is not this namespace's business: it is in the operator's log.
-	return &problem{
-		Reason: v1alpha1.ReasonBusinessInUse, Stalled: true, Authorize: true,
-		Message: "Another channel in this cluster holds this TikTok account; a business has one channel. Delete the other channel, " +
-			"or authorize with another account.",
-	}
 }
 
 // readOptional reads a Secret of the user's, from the cache of labelled Secrets if it is there.

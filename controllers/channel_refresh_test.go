@@ -398,8 +398,11 @@ func TestOneBusinessOneChannel(t *testing.T) {
 	b := connected(t)
 	first := b.ch
 	b.ch = newChannel(t, unmanaged, "second-of-one-business", b.app.Name)
-	b.authorize()
+	b.written(b.sim.IssueToken(simulator.DefaultBusiness.OpenID), simulator.DefaultBusiness.OpenID)
 	b.reconcile()
+	b.clock.Step(time.Hour)
+	b.reconcile()
+	b.calls(refreshEndpoint, 0) // what is not the channel's it does not refresh for
 	b.want(v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.ReasonBusinessInUse)
 	if st := reload(t, b.ch).Status; st.BusinessID != "" || strings.Contains(st.Conditions[0].Message, first.Name) {
 		t.Errorf("status %+v", st)

@@ -141,6 +141,7 @@ func (p *pass) notClaimed(ctx context.Context, err error) error {
 
 func (p *pass) succeeded(ctx context.Context, claimed *tokenstore.Claimed, imp *importCandidate, t token.Tokens) error {
 	base := claimed.Base()
+	p.named(t.BusinessID)
 	// TikTok may leave out what it said before.
 	if t.BusinessID == "" {
 		t.BusinessID = base.Tokens.BusinessID

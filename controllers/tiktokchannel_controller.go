@@ -69,6 +69,8 @@ type TiktokChannelReconciler struct {
 
 	// profileAt remembers when a channel's profile was last asked for, so that a failure is not repeated at every pass.
 	profileAt sync.Map // types.UID → time.Time
+	// unnamedAt remembers when TikTok answered a refresh without saying whose the tokens are, so that it is not asked at every pass.
+	unnamedAt sync.Map // types.UID → time.Time
 }
 
 // errAgain says that the token Secret changed under a pass: decide anew.
@@ -115,6 +117,7 @@ func (r *TiktokChannelReconciler) reconcile(ctx context.Context, ch *v1alpha1.Ti
 	for _, step := range []func(context.Context) error{
 		p.observeApp,
 		p.observeSecret,
+		p.observeBusiness,
 		p.observeImport,
 		p.settleTokens,
 		p.settleBusiness,
@@ -169,12 +172,13 @@ type pass struct {
 	log logr.Logger
 	o   observation
 
-	app     *v1alpha1.TiktokApp
-	snap    *tokenstore.Snapshot // nil without a token Secret
-	imp     *importCandidate     // what is to be imported, if anything
-	wakes   []time.Time          // when to look again, beside o.wakeUps
-	heldNow bool                 // the business was reserved, or confirmed, in this pass
-	renewed bool                 // tokens were refreshed or imported in this pass
+	app       *v1alpha1.TiktokApp
+	snap      *tokenstore.Snapshot // nil without a token Secret
+	imp       *importCandidate     // what is to be imported, if anything
+	wakes     []time.Time          // when to look again, beside o.wakeUps
+	heldNow   bool                 // the business was reserved, or confirmed, in this pass
+	renewed   bool                 // tokens were refreshed or imported in this pass
+	confirmed string               // the business that TikTok, or the Lease, says the channel has; "" if neither was asked
 }
 
 func (p *pass) wakeIn(d time.Duration) { p.wakes = append(p.wakes, p.o.now.Add(d)) }

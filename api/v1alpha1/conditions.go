@@ -91,6 +91,9 @@ const (
 	ReasonBusinessMismatch = "BusinessMismatch"
 	// ReasonBusinessInUse: another channel holds the business; a business has one channel in a cluster.
 	ReasonBusinessInUse = "BusinessInUse"
+	// ReasonBusinessUnconfirmed: the token Secret names a business that TikTok has not confirmed to this channel, since it was restored,
+	// retained or written by hand. A refresh asks TikTok; until it has answered, the business's events do not go to this channel.
+	ReasonBusinessUnconfirmed = "BusinessUnconfirmed"
 	// ReasonNoSinks: spec.sinks is empty: events are stored and can be read, but are delivered nowhere.
 	ReasonNoSinks = "NoSinks"
 	// ReasonSinksResolved: every sink has an address and its Secrets.

@@ -166,6 +166,25 @@ func (r *Reservations) Holder(ctx context.Context, businessID string) (holder ty
 	return holderOf(lease), types.UID(lease.Annotations[v1alpha1.ChannelUIDAnnotation]), true, nil
 }
 
+// Holds says, without a write, whether the channel holds a business. If another channel does, the error is an *InUseError.
+func (r *Reservations) Holds(ctx context.Context, businessID string, ch *v1alpha1.TiktokChannel) (bool, error) {
+	lease := &coordinationv1.Lease{}
+	if err := r.opts.Client.Get(ctx, r.key(businessID), lease); apierrors.IsNotFound(err) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("reading the business's Lease: %w", err)
+	}
+	if heldBy(lease, ch) {
+		return true, nil
+	}
+	other, err := r.holderHolds(ctx, lease, businessID)
+	if err != nil || !other {
+		return false, err
+	}
+	holder := holderOf(lease)
+	return false, &InUseError{Namespace: holder.Namespace, Name: holder.Name}
+}
+
 // holderHolds says whether the channel that a Lease names still counts.
 func (r *Reservations) holderHolds(ctx context.Context, lease *coordinationv1.Lease, businessID string) (bool, error) {
 	key := holderOf(lease)

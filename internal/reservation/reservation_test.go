@@ -33,6 +33,20 @@ func refused(t *testing.T, r *reservation.Reservations, business string, ch, hol
 	}
 }
 
+// holds asks without a write what hold or refused found out.
+func holds(t *testing.T, r *reservation.Reservations, business string, ch, want *v1alpha1.TiktokChannel) {
+	t.Helper()
+	got, err := r.Holds(t.Context(), business, ch)
+	var inUse *reservation.InUseError
+	other := errors.As(err, &inUse)
+	if (err != nil && !other) || got != (want == ch) || other != (want != nil && want != ch) {
+		t.Fatalf("%s holds the business: %t, %v; want it to be held by %v", ch.Name, got, err, want)
+	}
+	if other && (inUse.Namespace != want.Namespace || inUse.Name != want.Name) {
+		t.Fatalf("the holder is %s, want %s", inUse.Name, want.Name)
+	}
+}
+
 // holder fails unless the channel is the one that the business is reserved for; nil: none is.
 func holder(t *testing.T, business string, want *v1alpha1.TiktokChannel) {
 	t.Helper()
@@ -92,11 +106,14 @@ func TestTakeOver(t *testing.T) {
 			}
 			pass(clock, tc.after)
 			if !tc.taken {
+				holds(t, process(clock), business, second, first)
 				refused(t, process(clock), business, second, first)
 				holder(t, business, first)
 				return
 			}
+			holds(t, process(clock), business, second, nil)
 			hold(t, process(clock), business, second)
+			holds(t, process(clock), business, second, second)
 			holder(t, business, second)
 			// The former holder, should it still run, learns of it whatever it was about to do, and takes nothing back.
 			refused(t, process(clock), business, first, second)

@@ -40,6 +40,8 @@ type Input struct {
 	Suspended bool
 	// AppUsable says that the app's credentials are there and not known to be refused.
 	AppUsable bool
+	// Unconfirmed says that only the token Secret says which business the tokens belong to, and that TikTok may be asked.
+	Unconfirmed bool
 }
 
 // Decision is the verdict: an action, when it is due, and why, as a condition reason with a sentence for a person.
@@ -62,6 +64,7 @@ func Decide(in Input) Decision {
 		requested,      // a person asks: no back-off, no schedule
 		backingOff,     // it failed in passing
 		retrying,       // and is tried until it succeeds, on schedule or not
+		unconfirmed,    // only TikTok can say whose the tokens are
 	} {
 		if d, ok := check(in); ok {
 			return d
@@ -145,6 +148,14 @@ func retrying(in Input) (Decision, bool) {
 	f := in.State.Failures
 	return Decision{Action: Refresh, At: in.Now, Reason: v1alpha1.ReasonTokenFresh, Message: "The last refresh failed in passing."},
 		f != nil && f.Generation == in.Generation
+}
+
+// unconfirmed: TikTok names the business in its answer to a refresh.
+func unconfirmed(in Input) (Decision, bool) {
+	return Decision{
+		Action: Refresh, At: in.Now, Reason: v1alpha1.ReasonBusinessUnconfirmed,
+		Message: "A refresh is due to learn from TikTok which business the tokens belong to.",
+	}, in.Unconfirmed
 }
 
 // maxPause bounds what is believed of a stored time: TikTok's daily limit lifts at midnight UTC.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/reservation"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 	"github.com/tiktok-operator/tiktok-operator/internal/token"
@@ -134,6 +135,9 @@ func (s *stage) authorize(ch *v1alpha1.TiktokChannel, due time.Time) token.Token
 	}
 	early := token.RefreshAt(t, 0, string(ch.UID)).Sub(at)
 	t.ObtainedAt, t.AccessTokenExpiresAt = t.ObtainedAt.Add(-early), t.AccessTokenExpiresAt.Add(-early)
+	if err := reservation.New(reservation.Options{Client: k8s, Namespace: s.operator}).Hold(s.t.Context(), issued.OpenID, ch); err != nil {
+		s.t.Fatal(err)
+	}
 	store := tokenstore.New(tokenstore.Options{Client: k8s, Holder: "webhook"})
 	epoch, err := store.Epoch(s.t.Context(), ch)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/reservation"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 	"github.com/tiktok-operator/tiktok-operator/internal/token"
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
@@ -30,6 +31,7 @@ func (f *fleet) createChannels(ctx context.Context) error {
 	}
 	f.channels = make([]*v1alpha1.TiktokChannel, f.options.channels)
 	store := tokenstore.New(tokenstore.Options{Client: f.k8s, Holder: "load"})
+	businesses := reservation.New(reservation.Options{Client: f.k8s, Namespace: operatorNamespace})
 	return parallel(ctx, f.options.channels, func(ctx context.Context, i int) error {
 		ch := &v1alpha1.TiktokChannel{
 			ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("load-%02d", i%f.namespaces), Name: fmt.Sprintf("shop-%05d", i)},
@@ -39,6 +41,9 @@ func (f *fleet) createChannels(ctx context.Context) error {
 			return fmt.Errorf("creating a channel: %w", err)
 		}
 		f.channels[i] = ch
+		if err := businesses.Hold(ctx, fmt.Sprintf("load-business-%05d", i), ch); err != nil {
+			return fmt.Errorf("reserving a business: %w", err)
+		}
 		issued := f.sim.IssueToken(fmt.Sprintf("load-business-%05d", i))
 		now := time.Now().UTC().Truncate(time.Second)
 		return store.Authorize(ctx, ch, token.Tokens{
