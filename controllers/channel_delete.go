@@ -54,6 +54,7 @@ func (r *TiktokChannelReconciler) reconcileDelete(ctx context.Context, ch *v1alp
 	}
 	r.profileAt.Delete(ch.UID)
 	r.unnamedAt.Delete(ch.UID)
+	r.replaced.Delete(ch.UID)
 	base := ch.DeepCopy()
 	controllerutil.RemoveFinalizer(ch, v1alpha1.Finalizer)
 	if err := r.Client.Patch(ctx, ch, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {

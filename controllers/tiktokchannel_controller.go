@@ -71,7 +71,12 @@ type TiktokChannelReconciler struct {
 	profileAt sync.Map // types.UID → time.Time
 	// unnamedAt remembers when TikTok answered a refresh without saying whose the tokens are, so that it is not asked at every pass.
 	unnamedAt sync.Map // types.UID → time.Time
+	// replaced remembers the version of a channel that the last write of its status replaced: a cache that still has it is behind.
+	replaced sync.Map // types.UID → string
 }
+
+// cacheLag is how long a watch may take to bring back what was just written.
+const cacheLag = 100 * time.Millisecond
 
 // errAgain says that the token Secret changed under a pass: decide anew.
 var errAgain = errors.New("the token Secret changed meanwhile")
@@ -81,6 +86,10 @@ func (r *TiktokChannelReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	ch := &v1alpha1.TiktokChannel{}
 	if err := r.Client.Get(ctx, req.NamespacedName, ch); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if version, ok := r.replaced.Load(ch.UID); ok && version == ch.ResourceVersion {
+		// What would be found out is known, and writing it would meet a conflict.
+		return ctrl.Result{RequeueAfter: cacheLag}, nil
 	}
 	ch = ch.DeepCopy()
 	if !ch.DeletionTimestamp.IsZero() {
@@ -154,6 +163,9 @@ func (r *TiktokChannelReconciler) patchStatus(ctx context.Context, before, after
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Status().Patch(ctx, after, patch); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("writing the status: %w", err))
+	}
+	if after.ResourceVersion != before.ResourceVersion {
+		r.replaced.Store(after.UID, before.ResourceVersion)
 	}
 	return nil
 }
