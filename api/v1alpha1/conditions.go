@@ -72,10 +72,8 @@ const (
 	ReasonRefreshTokenExpired = "RefreshTokenExpired"
 	// ReasonScopesMissing: the business did not grant, or took back, a required scope; the message names it.
 	ReasonScopesMissing = "ScopesMissing"
-	// ReasonTokenSecretMissing: the token Secret of an authorized channel was deleted.
+	// ReasonTokenSecretMissing: the token Secret of an authorized channel was deleted, or its refresh_token was removed.
 	ReasonTokenSecretMissing = "TokenSecretMissing"
-	// ReasonTokenSecretInvalid: the token Secret was edited so that no refresh token can be read from it.
-	ReasonTokenSecretInvalid = "TokenSecretInvalid"
 	// ReasonTokenSecretNotOwned: a Secret of the token Secret's name exists that is not this channel's. It is not touched: rename it, or set
 	// spec.tokenSecretRef.name.
 	ReasonTokenSecretNotOwned = "TokenSecretNotOwned"
