@@ -168,7 +168,7 @@ func (p *pass) observeSinks(ctx context.Context) error {
 			return fmt.Errorf("resolving sink %s: %w", sink.Name, err)
 		}
 		c.Status, c.Reason = metav1.ConditionFalse, reason
-		complaints = append(complaints, fmt.Sprintf("Sink %s: %s", sink.Name, err))
+		complaints = append(complaints, err.Error()) // it begins with the sink's name
 	}
 	if len(complaints) > 0 {
 		c.Message = strings.Join(complaints, " ")

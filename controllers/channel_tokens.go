@@ -20,6 +20,9 @@ import (
 // callTimeout bounds one call to TikTok. It is well below token.ClaimLifetime, so that a call has ended before another manager may begin.
 const callTimeout = 20 * time.Second
 
+// A call may begin as late as token.ClaimUsable after the claim: this does not compile where it could then outlast the claim.
+const _ = uint64(token.ClaimLifetime - token.ClaimUsable - callTimeout)
+
 // settleTokens imports or refreshes tokens if that is due now.
 func (p *pass) settleTokens(ctx context.Context) error {
 	if p.app == nil || p.o.secret != nil {

@@ -18,6 +18,7 @@ type options struct {
 	journalDir         string
 	authorizationLinks string
 	concurrency        int
+	allowPrivateSinks  bool
 }
 
 func (o *options) bind(fs *flag.FlagSet) {
@@ -27,6 +28,8 @@ func (o *options) bind(fs *flag.FlagSet) {
 		"directory on the pod's own (in-memory) volume that keeps TikTok's answers until they are stored; default: none is kept")
 	fs.StringVar(&o.authorizationLinks, "authorization-links", linksInStatus,
 		"where authorization links appear: status (status.authorizationURL), or api (only the messaging API hands them out)")
+	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false,
+		"do not complain of sinks with a uri that is a loopback or private address: set it where the webhook deployment has it")
 	fs.IntVar(&o.concurrency, "concurrent-channels", 16, "channels that are reconciled at once")
 }
 

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -32,6 +33,9 @@ import (
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update;delete
 
+// clusterEvery is how often an API server that is away is asked again.
+const clusterEvery = 2 * time.Second
+
 // run wires the manager and returns when ctx ends and every refresh that was under way is stored.
 func run(ctx context.Context, o *options, log logr.Logger) error {
 	collectEarly()
@@ -45,7 +49,7 @@ func run(ctx context.Context, o *options, log logr.Logger) error {
 	if err != nil {
 		return process.Invalid("--journal-dir: %w", err)
 	}
-	if err := errors.Join(process.CheckAddresses(ctx, o.Addresses()...), process.CheckCluster(ctx, cfg)); err != nil {
+	if err := errors.Join(process.CheckAddresses(ctx, o.Addresses()...), awaitCluster(ctx, cfg, answers, log)); err != nil {
 		return err
 	}
 	mgr, err := ctrl.NewManager(cfg, managerOptions(o, log))
@@ -69,6 +73,25 @@ func run(ctx context.Context, o *options, log logr.Logger) error {
 		return err
 	}
 	return process.Run(ctx, mgr)
+}
+
+// awaitCluster tells whether the cluster can be worked with. A process that holds answers of TikTok's does not give up on an API server that
+// is away: a container that ends is started anew later and later, and meanwhile another manager may spend the tokens that are answered.
+func awaitCluster(ctx context.Context, cfg *rest.Config, answers *journal.Journal, log logr.Logger) error {
+	for {
+		err := process.CheckCluster(ctx, cfg)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if entries, _ := answers.Entries(); len(entries) == 0 {
+			return err
+		}
+		log.Error(err, "TikTok's answers wait in the journal to be stored; asking the API server again")
+		select {
+		case <-ctx.Done():
+		case <-time.After(clusterEvery):
+		}
+	}
 }
 
 func managerOptions(o *options, log logr.Logger) ctrl.Options {
@@ -121,11 +144,15 @@ func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tok
 	if o.authorizationLinks == linksInAPI {
 		links = nil
 	}
+	var sinkOptions []controllers.SinkOption
+	if o.allowPrivateSinks {
+		sinkOptions = append(sinkOptions, controllers.PrivateSinks(true))
+	}
 	channels := &controllers.TiktokChannelReconciler{
 		Client: mgr.GetClient(), Live: live, Store: store, Apps: apps,
 		Reservations: reservation.New(reservation.Options{Client: live, Namespace: o.Namespace}),
 		Links:        links, Suspects: suspects, Recorder: recorder, Metrics: counters, Clock: clock.RealClock{}, Concurrency: o.concurrency,
-		ResolveSink: controllers.ResolveSinks(live),
+		ResolveSink: controllers.ResolveSinks(live, sinkOptions...),
 	}
 	return errors.Join(
 		controllers.SetupIndexes(ctx, mgr.GetFieldIndexer()),

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Journal is a directory of entries, one file a channel. The zero value, and nil, keep nothing. It is safe for concurrent use by one process.
@@ -26,7 +27,14 @@ const (
 	damaged = ".damaged" // follows the name of what was set aside
 )
 
-// Open opens, and makes, a journal directory. An empty dir gives a journal that keeps nothing.
+// The patterns of files that are not finished.
+const (
+	unfinishedEntry = ".entry-*"
+	unfinishedProbe = ".probe-*"
+)
+
+// Open opens, and makes, a journal directory. An empty dir gives a journal that keeps nothing. What a process that was killed left
+// unfinished is removed: it may hold tokens, and is of no use.
 func Open(dir string) (*Journal, error) {
 	if dir == "" {
 		return &Journal{}, nil
@@ -34,11 +42,31 @@ func Open(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the journal directory: %w", err)
 	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err := removeUnfinished(dir); err != nil {
+		return nil, err
+	}
+	probe, err := os.CreateTemp(dir, unfinishedProbe)
 	if err != nil {
 		return nil, fmt.Errorf("writing to the journal directory: %w", err)
 	}
 	return &Journal{dir: dir, fsync: (*os.File).Sync}, errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+func removeUnfinished(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("reading the journal directory: %w", err)
+	}
+	for _, f := range files {
+		name := f.Name()
+		if !strings.HasPrefix(name, strings.TrimSuffix(unfinishedEntry, "*")) && !strings.HasPrefix(name, strings.TrimSuffix(unfinishedProbe, "*")) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing an unfinished journal entry: %w", err)
+		}
+	}
+	return nil
 }
 
 // Write puts an entry in place of the channel's earlier one, whole or not at all, and returns once it is on the volume.
@@ -50,7 +78,7 @@ func (j *Journal) Write(e Entry) (err error) {
 	if err != nil {
 		return fmt.Errorf("encoding a journal entry: %w", err)
 	}
-	tmp, err := os.CreateTemp(j.dir, ".entry-*") // CreateTemp makes it 0600
+	tmp, err := os.CreateTemp(j.dir, unfinishedEntry) // CreateTemp makes it 0600
 	if err != nil {
 		return fmt.Errorf("writing a journal entry: %w", err)
 	}

@@ -212,3 +212,21 @@ func files(t *testing.T, dir string) map[string]string {
 	}
 	return all
 }
+
+// TestOpenRemovesWhatWasNotFinished: a process that is killed in the midst of a write leaves a file with tokens in clear.
+func TestOpenRemovesWhatWasNotFinished(t *testing.T) {
+	dir := t.TempDir()
+	keep := filepath.Join(dir, "user's file")
+	for _, name := range []string{filepath.Join(dir, ".entry-123"), filepath.Join(dir, ".probe-123"), keep} {
+		if err := os.WriteFile(name, []byte(`{"half":`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := journal.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != filepath.Base(keep) {
+		t.Fatalf("left: %v, %v", left, err)
+	}
+}

@@ -76,7 +76,6 @@ func TestForeignFiles(t *testing.T) {
 	dir := t.TempDir()
 	write(t, open(t, dir), entry("1"))
 	put(t, dir, "README", "not ours")
-	put(t, dir, ".entry-12345", "on its way when the process ended")
 	put(t, dir, "1.refresh.json.bak", "not ours")
 	before := files(t, dir)
 	wants(t, dir, entry("1"))

@@ -38,16 +38,20 @@ func TestKilledBeforeTheSecretIsWritten(t *testing.T) {
 	s.whole(1, 0, ch)
 }
 
-// The container starts again while the API server is still away: it cannot work, and the journal stays for the next start.
+// The container starts again while the API server is still away: it waits with the answer in its hands, since a container that ends is started
+// later and later. It may be killed once more.
 func TestRestartedWhileTheAPIServerIsAway(t *testing.T) {
 	t.Parallel()
 	s, m, ch := cutOff(t)
 	m.Kill()
 	m.start()
-	m.ended(patience)
+	m.tells("TikTok's answers wait in the journal")
+	m.running()
+	m.Kill()
 	m.answered()
-	m.proxy.restore()
 	m.start()
+	m.tells("TikTok's answers wait in the journal")
+	m.proxy.restore()
 	s.stored(ch)
 	s.whole(1, 0, ch)
 }
