@@ -35,7 +35,7 @@ func TestEveryConstantIsUsed(t *testing.T) {
 	for _, b := range blocks {
 		for _, c := range b.all {
 			n++
-			if !regexp.MustCompile(`v1alpha1\.`+c.name+`\b`).MatchString(code.String()) {
+			if !regexp.MustCompile(`v1alpha1\.` + c.name + `\b`).MatchString(code.String()) {
 				t.Errorf("%s is documented, and nothing raises it", c.name)
 			}
 		}
