@@ -76,7 +76,7 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{source: opts.Credentials, tolerance: opts.Tolerance, reread: map[string]time.Time{}}
+	v := &verifier{source: opts.Credentials, tolerance: opts.Tolerance, reread: map[string]time.Time{}, known: map[string]known{}}
 	return &Handler{opts: opts, verifier: v, metrics: m}, nil
 }
 

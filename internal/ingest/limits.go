@@ -26,6 +26,8 @@ const (
 	storeTimeout = 5 * time.Second
 	// retryAfter is what a sender is told when the log cannot store.
 	retryAfter = 30 * time.Second
+	// credentialsTimeout bounds the reading of an app's secret that was read before: TikTok waits for its answer, and the old one will do.
+	credentialsTimeout = 500 * time.Millisecond
 	// rereadInterval is how often at most an app's secret is read again because a signature did not match it.
 	rereadInterval = time.Second
 )

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
@@ -31,14 +33,27 @@ type verifier struct {
 
 	mu     sync.Mutex
 	reread map[string]time.Time
+	known  map[string]known // by the app's name
 }
+
+// known are the secrets of an app as they were last read. They are used while the API server cannot be asked, so that events keep coming.
+type known struct {
+	appclient.Credentials
+	ref v1alpha1.AppSecretReference
+	// askAt is when the API server is asked again after it did not answer.
+	askAt time.Time
+}
+
+// errOutdated says that a signature does not match the secrets as they were last read, and that they cannot be read again.
+var errOutdated = errors.New("the signature does not match what was read before; it may have changed")
 
 // verify returns nil, one of tiktok's signature errors, or a *credentialsError. A signature that does not match makes it read the secret
 // again, once, and not more often than rereadInterval: a rotation is noticed at once, and forgers cannot flood the API server.
 func (v *verifier) verify(ctx context.Context, app *v1alpha1.TiktokApp, header string, body []byte, now time.Time) error {
+	fresh := false
 	check := func() error {
-		creds, err := v.source.Credentials(ctx, app)
-		if err != nil {
+		creds, isFresh, err := v.credentials(ctx, app, now)
+		if fresh = isFresh; err != nil {
 			return &credentialsError{err}
 		}
 		return tiktok.VerifySignature(header, body, creds.Secrets(), now, v.tolerance)
@@ -48,7 +63,44 @@ func (v *verifier) verify(ctx context.Context, app *v1alpha1.TiktokApp, header s
 		v.source.Forget(app.Name)
 		err = check()
 	}
+	if errors.Is(err, tiktok.ErrSignatureMismatch) && !fresh {
+		return &credentialsError{errOutdated} // a 401 could refuse a webhook that is signed with a new secret
+	}
 	return err
+}
+
+// credentials reads an app's secrets. fresh is false if the API server did not answer in time, and these are what it said before.
+func (v *verifier) credentials(ctx context.Context, app *v1alpha1.TiktokApp, now time.Time) (creds appclient.Credentials, fresh bool, err error) {
+	v.mu.Lock()
+	last, ok := v.known[app.Name]
+	v.mu.Unlock()
+	ok = ok && last.ref == app.Spec.SecretRef
+	if ok && now.Before(last.askAt) {
+		return last.Credentials, false, nil
+	}
+	if ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, credentialsTimeout)
+		defer cancel()
+	}
+	creds, err = v.source.Credentials(ctx, app)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var missing *appclient.MissingError
+	switch {
+	case err == nil:
+		v.known[app.Name] = known{Credentials: creds, ref: app.Spec.SecretRef}
+		return creds, true, nil
+	case errors.As(err, &missing), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err): // it was answered
+		delete(v.known, app.Name)
+		return creds, false, err
+	case !ok:
+		return creds, false, err
+	default:
+		last.askAt = now.Add(rereadInterval)
+		v.known[app.Name] = last
+		return last.Credentials, false, nil
+	}
 }
 
 func (v *verifier) mayReread(app string, now time.Time) bool {
