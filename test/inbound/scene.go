@@ -1,0 +1,222 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/test/program"
+)
+
+const (
+	deliveryTimeout = 10 * time.Second
+	// stall is after how long without anything new a run gives up.
+	stall = 90 * time.Second
+	// reach is how far before a crash a delivery may lie that is repeated after it. Positions are stored every tenth of a second; the rest is
+	// for a machine that is busy.
+	reach = 5 * time.Second
+)
+
+// Options of a run.
+type Options struct {
+	Cluster Cluster
+	// Binaries is the directory that holds the webhook binary, Dir one that the run may fill.
+	Binaries, Dir string
+	// Events in all, of so many conversations.
+	Events, Conversations int
+	// Away is how long something stays away that comes back.
+	Away time.Duration
+	// Crashes is how often something is killed that is killed more than once.
+	Crashes int
+}
+
+// scene is one run: an app and its channels, the webhook binary, two sinks, and TikTok. Runs share nothing but the control plane.
+type scene struct {
+	o    Options
+	name string
+	dir  string
+	// The fault of a sink is the troubled one's; the steady one must notice nothing.
+	steady, troubled *sink
+	channels         []*v1alpha1.TiktokChannel
+	proxy            *proxy
+	nats             *natsServer
+	disk             *smallDisk
+	webhook          *webhook
+	sender           *sender
+	excuses          []Excuse
+	dead             map[string]map[Event]bool
+	notes            []string
+}
+
+var scenes atomic.Int64
+
+func (s *scene) operator() string { return s.name + "-operator" }
+func (s *scene) sinks() []*sink   { return []*sink{s.steady, s.troubled} }
+func (s *scene) data() string     { return filepath.Join(s.dir, "events") }
+
+func (s *scene) note(format string, args ...any) {
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}
+
+// Run takes a fault. The error says that the run could not be made or did not come to its end; what came of it is in the Row.
+func (f Fault) Run(ctx context.Context, o Options) (row Row, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &scene{o: o, name: fmt.Sprintf("inbound-%d-%d", os.Getpid(), scenes.Add(1)), dead: map[string]map[Event]bool{}}
+	s.dir = filepath.Join(o.Dir, s.name)
+	defer func() {
+		s.close()
+		if err != nil && s.webhook != nil {
+			err = fmt.Errorf("%s: %w\nthe webhook binary's log ends:\n%s", f.Name, err, s.webhook.logTail())
+		}
+	}()
+	if err := s.open(ctx, f); err != nil {
+		return row, err
+	}
+	began := time.Now()
+	err = s.take(ctx, cancel, f)
+	row = s.row(f, time.Since(began))
+	if err == nil && f.verify != nil {
+		err = f.verify(ctx, s, &row)
+	}
+	row.Notes = s.notes
+	return row, err
+}
+
+// open puts up everything.
+func (s *scene) open(ctx context.Context, f Fault) (err error) {
+	if err := os.MkdirAll(s.data(), 0o700); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	if s.steady, err = openSink("steady"); err != nil {
+		return err
+	}
+	if s.troubled, err = openSink("troubled"); err != nil {
+		return err
+	}
+	if err := s.create(ctx); err != nil {
+		return err
+	}
+	if s.proxy, err = openProxy(ctx, s.o.Cluster.Host); err != nil {
+		return err
+	}
+	kubeconfig, err := kubeconfigFor(s.dir, s.o.Cluster, s.proxy.address())
+	if err != nil {
+		return err
+	}
+	storage := "--data-dir=" + s.data()
+	if f.external {
+		if s.nats, err = startNATS(ctx, s.dir); err != nil {
+			return err
+		}
+		storage = "--nats-url=" + s.nats.url()
+	}
+	s.webhook, err = newWebhook(filepath.Join(s.o.Binaries, "webhook"), kubeconfig, s.operator(), s.name, filepath.Join(s.dir, "webhook.log"), storage)
+	if err != nil {
+		return err
+	}
+	s.sender = newSender(s.webhook.public+"/webhooks/"+s.name, s.o, func(e Event, at time.Time) []byte {
+		return message(s.name, s.business(e.Conversation), e, at)
+	})
+	if f.prepare != nil {
+		if err := f.prepare(s); err != nil {
+			return err
+		}
+	}
+	return s.webhook.start(ctx)
+}
+
+// take sends, lets the fault happen, and waits until everything that was acknowledged has arrived.
+func (s *scene) take(ctx context.Context, cancel func(), f Fault) error {
+	sent, struck := make(chan error, 1), make(chan error, 1)
+	go func() { sent <- s.sender.run(ctx) }()
+	go func() {
+		var err error
+		if f.strike != nil {
+			err = f.strike(ctx, s)
+		}
+		if err != nil {
+			cancel() // nobody waits any more
+		}
+		struck <- err
+	}()
+	err := s.moving(ctx, "acknowledgements", s.sender.done.Load, int64(s.o.Events))
+	if err != nil {
+		cancel()
+	}
+	err = errors.Join(<-struck, err, <-sent)
+	for _, to := range s.sinks() {
+		if err == nil {
+			err = s.moving(ctx, "deliveries to the sink "+to.name, func() int64 { return int64(to.count()) }, int64(s.o.Events-len(s.dead[to.name])))
+		}
+	}
+	// The process ends in good order, so that nothing is under way any more.
+	return errors.Join(err, s.webhook.Stop(time.Minute))
+}
+
+// moving waits until a count is reached, for as long as it grows.
+func (s *scene) moving(ctx context.Context, what string, count func() int64, want int64) error {
+	last, changed := int64(-1), time.Now()
+	for {
+		now := count()
+		if now >= want {
+			return nil
+		}
+		if now != last {
+			last, changed = now, time.Now()
+		}
+		if time.Since(changed) > stall+s.o.Away {
+			return fmt.Errorf("%d of %d %s, and no more for %s", now, want, what, stall+s.o.Away)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// crashed excuses the repetitions that a crash just now may cause.
+func (s *scene) crashed() { s.excuse("") }
+
+func (s *scene) excuse(sink string) {
+	now := time.Now()
+	s.excuses = append(s.excuses, Excuse{Sink: sink, From: now.Add(-reach), At: now})
+}
+
+// pass waits for the time that something stays away.
+func (s *scene) pass(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(s.o.Away):
+		return nil
+	}
+}
+
+// until waits for a condition.
+func (s *scene) until(ctx context.Context, what string, ok func() bool) error {
+	return program.Wait(ctx, stall, what, func() (bool, error) { return ok(), nil })
+}
+
+func (s *scene) close() {
+	if s.webhook != nil && s.webhook.Process != nil {
+		s.webhook.Kill()
+	}
+	if s.nats != nil && s.nats.Process != nil {
+		s.nats.Kill()
+	}
+	for _, to := range s.sinks() {
+		if to != nil {
+			to.die()
+		}
+	}
+	if s.proxy != nil {
+		s.proxy.close()
+	}
+}

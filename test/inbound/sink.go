@@ -1,0 +1,94 @@
+package inbound
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// sink is a receiver of events that writes down everything.
+type sink struct {
+	name    string
+	address string
+	// behave decides an answer by how often the event came before; nil means 204. It may wait, for as long as the request's context lets it.
+	behave func(ctx context.Context, e Event, before int) int
+
+	mu         sync.Mutex
+	server     *http.Server // nil while it is dead
+	deliveries []Delivery
+	before     map[Event]int
+	taken      map[Event]bool
+}
+
+func openSink(name string) (*sink, error) {
+	s := &sink{name: name, address: "127.0.0.1:0", before: map[Event]int{}, taken: map[Event]bool{}}
+	err := s.revive(context.Background())
+	return s, err
+}
+
+// url for a channel; its CloudEvents source is the path.
+func (s *sink) url(source string) string { return "http://" + s.address + source }
+
+// revive makes it listen, again at the same address.
+func (s *sink) revive(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("listening for events: %w", err)
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.address, s.server = listener.Addr().String(), server
+	go func() { _ = server.Serve(listener) }() // ends with die
+	return nil
+}
+
+// die ends all connections and refuses new ones.
+func (s *sink) die() {
+	s.mu.Lock()
+	server := s.server
+	s.server = nil
+	s.mu.Unlock()
+	if server != nil {
+		_ = server.Close()
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d := Delivery{Arrived: time.Now()}
+	s.mu.Lock()
+	place := len(s.deliveries) // in the order of arrival
+	s.deliveries = append(s.deliveries, d)
+	s.mu.Unlock()
+
+	arrived := d.Arrived
+	d = read(r, r.URL.Path)
+	d.Arrived = arrived
+	status := http.StatusNoContent
+	if s.behave != nil {
+		s.mu.Lock()
+		before := s.before[d.Event]
+		s.before[d.Event]++
+		s.mu.Unlock()
+		status = s.behave(r.Context(), d.Event, before)
+	}
+	d.Answered, d.Taken = time.Now(), status < 300 && r.Context().Err() == nil
+	s.mu.Lock()
+	s.deliveries[place] = d
+	if d.Taken {
+		s.taken[d.Event] = true
+	}
+	s.mu.Unlock()
+	w.WriteHeader(status)
+}
+
+// count is how many different events it has taken.
+func (s *sink) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.taken)
+}
