@@ -17,7 +17,7 @@ const idPrefix = "evt_"
 // though they may share that), else by its body.
 func Identify(e *tiktok.Envelope, body []byte) (id, conversation string) {
 	key := [2]string{"body", string(body)}
-	if message, err := tiktok.DecodeMessageContent(e.Content); err == nil && len(e.Content) > 0 {
+	if message, err := tiktok.DecodeMessageIdentity(e.Content); err == nil && len(e.Content) > 0 {
 		conversation = message.ConversationID
 		if message.MessageID != "" {
 			key = [2]string{"message", message.MessageID}
@@ -34,7 +34,7 @@ func Identify(e *tiktok.Envelope, body []byte) (id, conversation string) {
 
 // reactions tells what was done apart, in whatever order and form TikTok writes it. Of a picture's address only the path counts: what follows
 // is a signature that changes.
-func reactions(m *tiktok.MessageContent) string {
+func reactions(m *tiktok.MessageIdentity) string {
 	var b strings.Builder
 	for _, r := range m.Reactions {
 		picture, _, _ := strings.Cut(r.AIEmojiURL, "?")

@@ -33,13 +33,15 @@ func BusinessKeys(o client.Object) []string {
 func businessKey(app, business string) string { return app + "/" + business }
 
 // ChannelOf finds the channel of the app that holds the business; nil if there is none. While a channel gives way to another, the one that is
-// not being deleted is preferred, then the older one.
+// not being deleted is preferred, then the older one. What it points to is the cache's own: do not change it.
 func ChannelOf(ctx context.Context, r client.Reader, app, business string) (*v1alpha1.TiktokChannel, error) {
 	if business == "" {
 		return nil, nil
 	}
 	var list v1alpha1.TiktokChannelList
-	if err := r.List(ctx, &list, client.MatchingFields{BusinessIndex: businessKey(app, business)}); err != nil {
+	// Every webhook comes this way, and only reads: a copy of its channel would be made to be thrown away.
+	err := r.List(ctx, &list, client.MatchingFields{BusinessIndex: businessKey(app, business)}, client.UnsafeDisableDeepCopy)
+	if err != nil {
 		return nil, fmt.Errorf("looking for the channel: %w", err)
 	}
 	var best *v1alpha1.TiktokChannel

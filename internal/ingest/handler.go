@@ -115,11 +115,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.text+"\n")
 	h.metrics.duration.Observe(h.opts.Clock.Since(start).Seconds())
-	switch log := h.opts.Logger.WithValues("app", a.app, "outcome", a.outcome); {
+	switch {
 	case a.status >= http.StatusInternalServerError:
-		log.Error(a.cause, "a webhook was not stored; TikTok will send it again")
+		h.opts.Logger.Error(a.cause, "a webhook was not stored; TikTok will send it again", "app", a.app, "outcome", a.outcome)
 	case a.status != http.StatusOK:
-		log.V(1).Info("a webhook was refused", "status", a.status, "reason", a.text)
+		h.opts.Logger.V(1).Info("a webhook was refused", "app", a.app, "outcome", a.outcome, "status", a.status, "reason", a.text)
 	}
 }
 

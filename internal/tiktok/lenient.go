@@ -1,12 +1,14 @@
 package tiktok
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The types here never fail to decode: a field that is odd is a field that is missing. What must be there is checked by whoever needs it, so
@@ -63,15 +65,20 @@ type text string
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
-	var v any
-	d := json.NewDecoder(strings.NewReader(string(b)))
-	d.UseNumber()
-	_ = d.Decode(&v) // v stays nil: the text is ""
-	switch v := v.(type) {
-	case string:
-		*t = text(v)
-	case json.Number:
-		*t = text(v.String())
+	switch {
+	case len(b) == 0:
+	case b[0] == '-' || (b[0] >= '0' && b[0] <= '9'):
+		*t = text(b)
+	case b[0] == '"':
+		// Most strings stand there as they are. This is on the way of every webhook, many times.
+		if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+			*t = text(inner)
+			return nil
+		}
+		var s string
+		if json.Unmarshal(b, &s) == nil {
+			*t = text(s)
+		}
 	}
 	return nil
 }

@@ -32,14 +32,44 @@ func DecodeMessageContent(raw json.RawMessage) (*MessageContent, error) {
 	if s := w.ReplySource.value; s != nil {
 		m.ReplySource = &ReplySource{MessageID: string(s.MessageID), UniqueID: string(s.UniqueID)}
 	}
-	for _, r := range w.Reaction.value {
-		m.Reactions = append(m.Reactions, Reaction{
+	m.Reactions = reactionsOf(w.Reaction.value)
+	m.Template, m.Referral = w.Template.value.template(), w.Referral.value.referral()
+	return m, nil
+}
+
+// MessageIdentity is what tells one message from another.
+type MessageIdentity struct {
+	// ConversationID and MessageID are "" where they are missing.
+	ConversationID, MessageID string
+	// Reactions that the message is, if it is any.
+	Reactions []Reaction
+}
+
+// DecodeMessageIdentity reads of a message's content only what tells it from others, which takes a fraction of the time. The error is
+// ErrContent where DecodeMessageContent has it because the content is no object.
+func DecodeMessageIdentity(raw json.RawMessage) (*MessageIdentity, error) {
+	var w struct {
+		ConversationID text                     `json:"conversation_id"`
+		MessageID      text                     `json:"message_id"`
+		Reaction       optional[[]reactionWire] `json:"reaction"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, ErrContent
+	}
+	return &MessageIdentity{
+		ConversationID: string(w.ConversationID), MessageID: string(w.MessageID), Reactions: reactionsOf(w.Reaction.value),
+	}, nil
+}
+
+func reactionsOf(wire []reactionWire) []Reaction {
+	var out []Reaction
+	for _, r := range wire {
+		out = append(out, Reaction{
 			Operation: upper(r.Operation), Type: upper(r.Type), Emoji: string(r.Emoji), AIEmojiURL: string(r.AIEmojiURL),
 			UniqueIdentifier: string(r.UniqueIdentifier), Timestamp: unixTime(r.Timestamp), OriginalMessageID: string(r.OriginalMessageID),
 		})
 	}
-	m.Template, m.Referral = w.Template.value.template(), w.Referral.value.referral()
-	return m, nil
+	return out
 }
 
 func lower(t text) string { return strings.ToLower(string(t)) }
