@@ -8,40 +8,65 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 // ErrNoSmallDisk says that this machine lets no user mount a file system of his own.
-var ErrNoSmallDisk = errors.New("this machine lets nobody mount a small file system: it takes Linux, unshare(1) and user namespaces")
+var ErrNoSmallDisk = errors.New("this machine lets nobody mount a small file system: it takes Linux, unshare(1), nsenter(1) and user namespaces")
 
-const smallDiskMiB = 48
+const (
+	smallDiskMiB = 48
+	mountedName  = "mounted"
+)
 
-// smallDisk is a file system of a few megabytes that only one process sees: it is mounted in a namespace of that process. Others reach it
-// through the process's root in /proc.
+// smallDisk is a file system of a few megabytes, mounted at dir in a namespace that a sleeping process keeps. Others reach it through that
+// process's root in /proc.
 type smallDisk struct {
-	dir string
-	pid func() int
+	dir    string
+	keeper *program.Process
 }
 
-// onSmallDisk turns a command into one that runs on a small disk at dir.
-func onSmallDisk(dir string, command []string) ([]string, error) {
+func mountSmallDisk(dir, log string) (*smallDisk, error) {
 	unshare, err := exec.LookPath("unshare")
 	if err != nil {
 		return nil, ErrNoSmallDisk
 	}
-	mounting := []string{unshare, "-rm", "sh", "-c", `mount -t tmpfs -o size="$1"m tmpfs "$0" && shift && exec "$@"`, dir, strconv.Itoa(smallDiskMiB)}
-	if err := exec.Command(mounting[0], append(mounting[1:], "true")...).Run(); err != nil { //nolint:gosec,noctx // our own, and short
-		return nil, ErrNoSmallDisk
+	keeper, err := program.Start(unshare, log, "-rm", "sh", "-c",
+		`mount -t tmpfs -o size="$1"m tmpfs "$0" && touch "$0/$2" && exec sleep 3600`, dir, strconv.Itoa(smallDiskMiB), mountedName)
+	if err != nil {
+		return nil, err
 	}
-	return append(mounting, command...), nil
+	d := &smallDisk{dir: dir, keeper: keeper}
+	for {
+		if _, err := os.Stat(d.path(mountedName)); err == nil {
+			return d, nil
+		}
+		select {
+		case <-keeper.Done():
+			return nil, ErrNoSmallDisk
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
-func (d *smallDisk) ballast() string {
-	return filepath.Join(fmt.Sprintf("/proc/%d/root", d.pid()), d.dir, "ballast")
+// on turns a command into one that sees the disk.
+func (d *smallDisk) on(command []string) ([]string, error) {
+	nsenter, err := exec.LookPath("nsenter")
+	if err != nil {
+		return nil, ErrNoSmallDisk
+	}
+	return append([]string{nsenter, "-t", strconv.Itoa(d.keeper.PID()), "-U", "-m", "--preserve-credentials", "--"}, command...), nil
+}
+
+func (d *smallDisk) path(name string) string {
+	return filepath.Join(fmt.Sprintf("/proc/%d/root", d.keeper.PID()), d.dir, name)
 }
 
 // fill leaves no room but so many bytes.
 func (d *smallDisk) fill(leave int64) error {
-	f, err := os.Create(d.ballast())
+	f, err := os.Create(d.path("ballast"))
 	if err != nil {
 		return fmt.Errorf("filling the disk: %w", err)
 	}
@@ -62,7 +87,7 @@ func (d *smallDisk) fill(leave int64) error {
 
 // free makes room again.
 func (d *smallDisk) free() error {
-	if err := os.Remove(d.ballast()); err != nil {
+	if err := os.Remove(d.path("ballast")); err != nil {
 		return fmt.Errorf("making room on the disk: %w", err)
 	}
 	return nil

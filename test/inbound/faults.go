@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"net/http"
-	"slices"
+	"path/filepath"
 	"time"
-
-	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
-	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
 // Fault is what goes wrong in a run.
@@ -97,14 +93,12 @@ func withoutNATS(ctx context.Context, s *scene) error {
 	return s.until(ctx, "the webhook binary to be ready again", func() bool { return s.webhook.ready(ctx) })
 }
 
-func smallDiskFor(s *scene) error {
-	command, err := onSmallDisk(s.data(), s.webhook.command)
-	if err != nil {
+func smallDiskFor(s *scene) (err error) {
+	if s.disk, err = mountSmallDisk(s.data(), filepath.Join(s.dir, "disk.log")); err != nil {
 		return err
 	}
-	s.webhook.command = command
-	s.disk = &smallDisk{dir: s.data(), pid: func() int { return s.webhook.PID() }}
-	return nil
+	s.webhook.command, err = s.disk.on(s.webhook.command)
+	return err
 }
 
 // fullDisk fills the disk, until webhooks are refused, and makes room again.
@@ -129,134 +123,33 @@ func fullDisk(ctx context.Context, s *scene) error {
 	return s.disk.free()
 }
 
-// deadSink ends a sink, and brings it back when the other one has everything.
-func deadSink(ctx context.Context, s *scene) error {
+// diskFullAtOnce is somebody else who takes the last byte between two looks of the event log at the free space: the server's own writes fail.
+// Where the process says that it cannot go on, it is started again, as the kubelet does.
+func diskFullAtOnce(ctx context.Context, s *scene) error {
 	if err := s.sender.reached(ctx, 1, 3); err != nil {
 		return err
 	}
-	s.troubled.die()
-	s.excuse(s.troubled.name) // what it took and could not say any more
-	before := s.troubled.count()
-	if err := s.moving(ctx, "deliveries to the other sink", func() int64 { return int64(s.steady.count()) }, int64(s.o.Events)); err != nil {
+	if err := s.disk.fill(0); err != nil {
 		return err
 	}
-	if err := s.pass(ctx); err != nil {
+	refused := func() bool { return s.sender.refusals(http.StatusServiceUnavailable) >= s.o.Conversations }
+	if err := s.until(ctx, "webhooks to be refused", refused); err != nil {
 		return err
 	}
-	s.note("dead with %d of its events to come, until the other sink had everything, and for %s more", s.o.Events-before, s.o.Away)
-	return s.troubled.revive(ctx)
-}
-
-// slowSink takes a while for each event, and of some the first time so long that the dispatcher gives up.
-func slowSink(s *scene) error {
-	s.troubled.behave = func(ctx context.Context, e Event, before int) int {
-		wait := 50 * time.Millisecond
-		if before == 0 && e.Number == 0 && e.Conversation%25 == 0 {
-			wait = time.Minute
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-		return http.StatusNoContent
+	if err := s.disk.free(); err != nil {
+		return err
 	}
-	s.note("50 ms an event; one in 25 conversations begins with an event that it does not answer at all the first time")
-	return nil
-}
-
-// randomSink fails one attempt in five, in all the ways that ask for another.
-func randomSink(s *scene) error {
-	failures := []int{500, 500, 502, 503, 504, http.StatusTooManyRequests, http.StatusRequestTimeout}
-	s.troubled.behave = func(_ context.Context, e Event, before int) int {
-		h := fnv.New32a()
-		fmt.Fprint(h, e, before)
-		if n := int(h.Sum32() >> 3); n%5 == 0 {
-			return failures[n/5%len(failures)]
-		}
-		return http.StatusNoContent
-	}
-	s.note("one attempt in five is answered 500, 502, 503, 504, 429 or 408")
-	return nil
-}
-
-const poisonAttempts = 3
-
-// poison makes one sink refuse some events for good, and fail with some others each time.
-func poison(s *scene) error {
-	s.dead[s.troubled.name] = map[Event]bool{}
-	for n := range s.o.Events {
-		if e := (Event{n % s.o.Conversations, n / s.o.Conversations}); poisonous(e) != 0 {
-			s.dead[s.troubled.name][e] = true
-		}
-	}
-	s.troubled.behave = func(_ context.Context, e Event, _ int) int {
-		if status := poisonous(e); status != 0 {
-			return status
-		}
-		return http.StatusNoContent
-	}
-	for _, ch := range s.channels {
-		base := ch.DeepCopy()
-		attempts := int32(poisonAttempts)
-		ch.Spec.Sinks[1].Delivery.MaxAttempts = &attempts
-		if err := s.patch(ch, base); err != nil {
-			return err
-		}
-	}
-	s.note("one in a hundred is refused (422), one in a hundred fails each time (500) and is given up after %d attempts", poisonAttempts)
-	return nil
-}
-
-// poisonous is the answer to a poison event; 0 if it is none.
-func poisonous(e Event) int {
-	switch (e.Number*37 + e.Conversation*11) % 100 {
-	case 0:
-		return http.StatusUnprocessableEntity
-	case 50:
-		return http.StatusInternalServerError
-	default:
-		return 0
-	}
-}
-
-// deadLetters compares the dead letters in the log with what the sink refused.
-func deadLetters(ctx context.Context, s *scene, row *Row) (err error) {
-	log, err := eventlog.Open(ctx, eventlog.Options{DataDir: s.data()})
-	if err != nil {
-		return fmt.Errorf("opening the event log: %w", err)
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	found := 0
-	for _, ch := range s.channels {
-		n, err := countLetters(ctx, log, ch, s.troubled.name)
-		if err != nil {
-			return err
-		}
-		found += n
-	}
-	row.Dead[s.troubled.name] = found
-	if found != len(s.dead[s.troubled.name]) {
-		return fmt.Errorf("%d dead letters of %d events that were refused for good", found, len(s.dead[s.troubled.name]))
-	}
-	return nil
-}
-
-func countLetters(ctx context.Context, log *eventlog.Log, ch *v1alpha1.TiktokChannel, sink string) (found int, err error) {
-	reasons := []string{"rejected", "attempts_exhausted"}
-	for query, more := (eventlog.DeadLetterQuery{ChannelUID: string(ch.UID), Limit: 100}), true; more; {
-		var letters []eventlog.DeadLetter
-		if letters, more, err = log.DeadLetters(ctx, query); err != nil {
-			return 0, fmt.Errorf("reading dead letters: %w", err)
-		}
-		for _, l := range letters {
-			if l.Sink != sink || !slices.Contains(reasons, l.Reason) {
-				return 0, fmt.Errorf("a dead letter of sink %q for the reason %q", l.Sink, l.Reason)
+	before := s.sender.done.Load()
+	return s.until(ctx, "webhooks to be acknowledged again", func() bool {
+		if status, err := get(ctx, s.webhook.probes+"/healthz"); err == nil && status != http.StatusOK {
+			_ = s.webhook.Stop(time.Minute) // it may well end badly
+			s.crashed()
+			if err := s.webhook.start(ctx); err != nil {
+				return false
 			}
-			query.After = l.ID
 		}
-		found += len(letters)
-	}
-	return found, nil
+		return s.sender.done.Load() > before
+	})
 }
 
 // withoutAPI cuts the webhook binary off from the API server, until everything has been sent and has arrived. Somebody's forged webhook, which

@@ -208,6 +208,9 @@ func (s *scene) close() {
 	if s.webhook != nil && s.webhook.Process != nil {
 		s.webhook.Kill()
 	}
+	if s.disk != nil {
+		s.disk.keeper.Kill()
+	}
 	if s.nats != nil && s.nats.Process != nil {
 		s.nats.Kill()
 	}

@@ -2,7 +2,7 @@
 // next to bare reference programs in the same run. It ends by itself, and badly only where something is lost, doubled or out of order:
 // never for being slow.
 //
-// Usage: load [flags] [suite…], where a suite is channels, accept or deliver; none means all.
+// Usage: load [flags] [suite…], where a suite is channels, accept, deliver, faults or backlog; none means all.
 package main
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/tiktok-operator/tiktok-operator/test/inbound"
 	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
@@ -36,15 +37,22 @@ type options struct {
 	round           time.Duration
 	interval        time.Duration
 	events          int
+
+	conversations, crashes int
+	away                   time.Duration
+	fault                  string
+	backlog                int
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == bareCommand {
-		if err := runBare(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, "reference:", err)
-			os.Exit(1)
+	for command, run := range map[string]func([]string) error{bareCommand: runBare, inbound.NATSCommand: inbound.ServeNATS} {
+		if len(os.Args) > 1 && os.Args[1] == command {
+			if err := run(os.Args[2:]); err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	o, err := parse(os.Args[1:])
@@ -72,6 +80,8 @@ var suites = []struct {
 	{"channels", measureChannels},
 	{"accept", measureAccept},
 	{"deliver", measureDeliver},
+	{"faults", measureFaults},
+	{"backlog", measureBacklog},
 }
 
 // parse reads flags and names of suites, in any order.
@@ -87,7 +97,12 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.rounds, "rounds", 3, "accept, deliver: how often each of the two is measured, in turns; the median counts")
 	fs.DurationVar(&o.round, "round", 5*time.Second, "accept: how long a round takes")
 	fs.DurationVar(&o.interval, "fsync-interval", time.Second, "accept: the interval of the mode that is not always")
-	fs.IntVar(&o.events, "events", 10_000, "deliver: how many events a round delivers")
+	fs.IntVar(&o.events, "events", 10_000, "deliver, faults: how many events a round delivers, or a fault is in the way of")
+	fs.IntVar(&o.conversations, "conversations", 200, "faults: of how many conversations the events are")
+	fs.DurationVar(&o.away, "away", time.Minute, "faults: how long something stays away that comes back")
+	fs.IntVar(&o.crashes, "crashes", 10, "faults: how often the webhook binary is killed, and restarted")
+	fs.StringVar(&o.fault, "fault", "", "faults: the only one to take, by its name in the table")
+	fs.IntVar(&o.backlog, "backlog", 1_000_000, "backlog: how many events wait")
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
 			return o, err
@@ -110,6 +125,9 @@ func parse(args []string) (options, error) {
 	}
 	if o.channels < 1 || o.channels > maxChannels || o.namespaces < 1 || o.rate < 1 || o.rate > maxRate {
 		return o, fmt.Errorf("-channels is 1 to %d, -namespaces at least 1, and -rate 1 to %d", maxChannels, maxRate)
+	}
+	if o.conversations < 1 || o.away <= 0 || o.crashes < 1 || o.backlog < 1 {
+		return o, errors.New("-conversations, -away, -crashes and -backlog must be positive")
 	}
 	if o.senders < 1 || o.rounds < 1 || o.round <= 0 || o.events < 1 {
 		return o, errors.New("-senders, -rounds, -round and -events must be positive")

@@ -23,6 +23,7 @@ type report struct {
 	began  time.Time
 	load   string
 	rows   []row
+	tables []string // Markdown, printed below the rows
 	notes  []string
 	errors []error
 }
@@ -30,6 +31,8 @@ type report struct {
 func newReport() *report { return &report{began: time.Now(), load: loadAverage()} }
 
 func (r *report) add(rows ...row) { r.rows = append(r.rows, rows...) }
+
+func (r *report) table(markdown string) { r.tables = append(r.tables, markdown) }
 
 // note is a sentence below the table.
 func (r *report) note(format string, args ...any) {
@@ -46,11 +49,28 @@ func (r *report) check(ok bool, format string, args ...any) {
 func (r *report) failure() error { return errors.Join(r.errors...) }
 
 func (r *report) print(out io.Writer) {
-	if len(r.rows) == 0 {
+	if len(r.rows)+len(r.tables) == 0 {
 		return
 	}
 	fmt.Fprintf(out, "\n%d processors, %s; load average before %s, after %s; took %s\n\n", runtime.NumCPU(), runtime.Version(),
 		r.load, loadAverage(), time.Since(r.began).Round(time.Second))
+	r.printRows(out)
+	for _, table := range r.tables {
+		fmt.Fprintf(out, "\n%s\n", table)
+	}
+	for _, note := range r.notes {
+		fmt.Fprintf(out, "\n%s\n", note)
+	}
+	for _, err := range r.errors {
+		fmt.Fprintf(out, "\nWRONG: %v\n", err)
+	}
+	fmt.Fprintln(out)
+}
+
+func (r *report) printRows(out io.Writer) {
+	if len(r.rows) == 0 {
+		return
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "work\tmeasured\treference\tratio\tbudget\tmet")
 	for _, x := range r.rows {
@@ -61,13 +81,6 @@ func (r *report) print(out io.Writer) {
 		fmt.Fprintln(w, strings.Join([]string{x.work, x.measured, x.reference, x.ratio, x.budget, met}, "\t"))
 	}
 	_ = w.Flush() // a terminal that went away
-	for _, note := range r.notes {
-		fmt.Fprintf(out, "\n%s\n", note)
-	}
-	for _, err := range r.errors {
-		fmt.Fprintf(out, "\nWRONG: %v\n", err)
-	}
-	fmt.Fprintln(out)
 }
 
 // atMost is a row of a count or a size with an upper budget.

@@ -74,7 +74,9 @@ func (c *countingSink) perSecond() float64 {
 }
 
 // outOfOrder counts the messages that came, for the first time, after a later one of their conversation.
-func (c *countingSink) outOfOrder() int {
+func (c *countingSink) outOfOrder() int { return c.outOfOrderIn(conversations) }
+
+func (c *countingSink) outOfOrderIn(conversations int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seen, last, wrong := map[int]bool{}, map[int]int{}, 0

@@ -29,7 +29,10 @@ const (
 
 // message is the webhook of the nth message: of one of many conversations, each with its number in the text. It is put together by hand,
 // since the processors are shared with what is measured.
-func message(n int) []byte {
+func message(n int) []byte { return messageOf(n, conversations) }
+
+// messageOf is the same for another number of conversations.
+func messageOf(n, conversations int) []byte {
 	conversation, now := n%conversations, time.Now()
 	business := fmt.Sprintf("load-business-%d", conversation%businesses)
 	content := fmt.Sprintf(`{"from":"user%[1]d","to":"shop","unique_identifier":"uid-%[1]d",`+
