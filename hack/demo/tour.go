@@ -31,6 +31,7 @@ func tour(ctx context.Context, s *stage) error {
 		{"The business disconnects the app in TikTok", t.disconnect},
 		{"A person authorizes again; the channel keeps its history", t.authorize},
 		{"And messages arrive again", t.receive("Thanks, I'll take two.")},
+		{"A burst of 1,000 messages in 50 conversations; the sink is stopped and started in between", t.burst},
 	} {
 		fmt.Printf("\n%d. %s\n", i+1, step.title)
 		if err := step.do(ctx); err != nil {
@@ -63,7 +64,7 @@ func (g *guide) create(ctx context.Context) error {
 		&v1alpha1.TiktokChannel{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "demo"},
 			Spec: v1alpha1.TiktokChannelSpec{
-				AppRef: v1alpha1.TiktokAppReference{Name: "demo"}, Sinks: []v1alpha1.Sink{{Name: "example", URI: g.sink.url}},
+				AppRef: v1alpha1.TiktokAppReference{Name: "demo"}, Sinks: []v1alpha1.Sink{{Name: "example", URI: g.sink.url()}},
 			},
 		},
 	} {
