@@ -190,7 +190,11 @@ func (d *Dispatcher) notify(channelUID string, sequence uint64) {
 	workers := d.byUID[channelUID]
 	d.mu.Unlock()
 	for _, w := range workers {
-		w.hint(sequence)
+		if sequence == 0 {
+			w.untold()
+		} else {
+			w.hint(sequence)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -37,7 +38,19 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 		if size, limit := int64(m.Size()), l.conn.MaxPayload(); tooLarge(err, size, limit) {
 			return Result{}, &TooLargeError{Size: size, Limit: limit}
 		}
-		return Result{}, classify("storing an event", err)
+		err = classify("storing an event", err)
+		var unavailable *UnavailableError
+		if r.ChannelUID != "" && errors.As(err, &unavailable) {
+			l.watchers.doubt(r.ChannelUID)
+		}
+		return Result{}, err
+	}
+	switch {
+	case r.ChannelUID == "":
+	case ack.Duplicate: // which may not have been told of, if its storing was not confirmed
+		l.watchers.tell(r.ChannelUID, 0)
+	default:
+		l.watchers.tell(r.ChannelUID, ack.Sequence)
 	}
 	return Result{Duplicate: ack.Duplicate, Sequence: ack.Sequence}, nil
 }

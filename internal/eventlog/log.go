@@ -22,6 +22,8 @@ type Log struct {
 	streams map[string]jetstream.Stream
 	once    jetstream.KeyValue
 
+	watchers watchers
+
 	// Reads have a connection of their own: the server answers them inline, and a read from the disk must not hold up an append.
 	readConn *nats.Conn
 	readJS   jetstream.JetStream

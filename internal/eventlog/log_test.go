@@ -429,3 +429,31 @@ func TestWatchTellsEveryNewEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestWatchTellsOfDoubt: of an event that is there already, and of one whose storing was not confirmed, a watcher hears that there may be
+// something, since nobody can tell whether it heard of it before.
+func TestWatchTellsOfDoubt(t *testing.T) {
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
+	result := appendRecord(t, l, record("1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ready, seen := make(chan struct{}), make(chan uint64, 100)
+	go func() {
+		_ = l.Watch(ctx, func() { close(ready) }, func(_ string, sequence uint64) { seen <- sequence })
+	}()
+	<-ready
+	if again := appendRecord(t, l, record("1")); !again.Duplicate || again.Sequence != result.Sequence {
+		t.Fatalf("%+v", again)
+	}
+	if sequence := <-seen; sequence != 0 {
+		t.Errorf("a duplicate is told as event %d", sequence)
+	}
+	late, stop := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer stop()
+	if _, err := l.Append(late, record("2")); err == nil {
+		t.Fatal("stored in no time")
+	}
+	if sequence := <-seen; sequence != 0 {
+		t.Errorf("an event that may be stored is told as event %d", sequence)
+	}
+}

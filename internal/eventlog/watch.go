@@ -3,14 +3,25 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"k8s.io/utils/clock"
 )
 
-// Watch calls notify for each event that is stored from now on, by any process, in the order of storing: the channel it belongs to and its
-// sequence. notify must not block. It returns when the context ends, or with an error if it cannot begin. ready, if not nil, is called once
-// every later event is certain to be seen.
+// Watch calls notify for each event that is stored from now on, by any process: the channel it belongs to and its sequence, about in the order
+// of storing. A sequence of 0 means that an event may have been stored, or may soon be. notify must not block. It returns when the context
+// ends, or with an error if it cannot begin. ready, if not nil, is called once every later event is certain to be seen.
 func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID string, sequence uint64)) error {
+	if l.server != nil {
+		// Nobody else stores: the server need not send every event back to where it came from.
+		defer l.watchers.add(notify)()
+		if ready != nil {
+			ready()
+		}
+		<-ctx.Done()
+		return nil
+	}
 	stream, err := l.readJS.Stream(ctx, eventsStream)
 	if err != nil {
 		return &UnavailableError{Doing: "watching for events", Err: err}
@@ -50,4 +61,42 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 	case <-consuming.Closed():
 		return &UnavailableError{Doing: "watching for events", Err: fmt.Errorf("the subscription was closed")}
 	}
+}
+
+// watchers are told of what this process stores.
+type watchers struct {
+	mu   sync.RWMutex
+	next int
+	all  map[int]func(channelUID string, sequence uint64)
+}
+
+// add returns what ends the watching.
+func (w *watchers) add(notify func(string, uint64)) (remove func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = map[int]func(string, uint64){}
+	}
+	w.next++
+	id := w.next
+	w.all[id] = notify
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.all, id)
+	}
+}
+
+func (w *watchers) tell(channelUID string, sequence uint64) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, notify := range w.all {
+		notify(channelUID, sequence)
+	}
+}
+
+// doubt tells of an event whose storing was not confirmed: it may be there by now, or in a moment.
+func (w *watchers) doubt(channelUID string) {
+	w.tell(channelUID, 0)
+	clock.RealClock{}.AfterFunc(DefaultTimeout, func() { w.tell(channelUID, 0) }) // the server's time is the machine's
 }
