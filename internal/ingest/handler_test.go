@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,7 +105,7 @@ type fixture struct {
 	clock    *clocktesting.FakeClock
 	registry *prometheus.Registry
 	logged   *bytes.Buffer
-	lookups  int
+	lookups  atomic.Int64
 	getErr   error
 }
 
@@ -139,7 +140,7 @@ func setup(t *testing.T, objects ...client.Object) *fixture {
 		WithIndex(&v1alpha1.TiktokChannel{}, ingest.BusinessIndex, ingest.BusinessKeys).
 		WithInterceptorFuncs(interceptor.Funcs{
 			List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-				f.lookups++
+				f.lookups.Add(1)
 				return c.List(ctx, list, opts...)
 			},
 			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
@@ -337,7 +338,7 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("got %d %q, want %d with %q", w.Code, w.Body, tc.want, tc.text)
 			}
 			if tc.want != http.StatusOK {
-				if f.lookups != 0 {
+				if f.lookups.Load() != 0 {
 					t.Error("a request that was refused reached the lookup of channels")
 				}
 				if n := len(f.events(t, "uid-1")); n != 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,5 +102,14 @@ func TestASilentAPIServerHoldsNothingUp(t *testing.T) {
 	}
 	if f.creds.asked != asked {
 		t.Error("it is asked for each webhook, each of which waits")
+	}
+	f.clock.Step(time.Hour)
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() { f.post("/webhooks/app", text("2", "c"), secret) })
+	}
+	wg.Wait()
+	if f.creds.asked != asked+1 {
+		t.Errorf("it is asked by %d webhooks at once, each of which waits", f.creds.asked-asked)
 	}
 }

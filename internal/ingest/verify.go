@@ -40,7 +40,7 @@ type verifier struct {
 type known struct {
 	appclient.Credentials
 	ref v1alpha1.AppSecretReference
-	// askAt is when the API server is asked again after it did not answer.
+	// askAt is when the API server is asked again after it did not answer; zero if it did.
 	askAt time.Time
 }
 
@@ -73,11 +73,16 @@ func (v *verifier) verify(ctx context.Context, app *v1alpha1.TiktokApp, header s
 func (v *verifier) credentials(ctx context.Context, app *v1alpha1.TiktokApp, now time.Time) (creds appclient.Credentials, fresh bool, err error) {
 	v.mu.Lock()
 	last, ok := v.known[app.Name]
-	v.mu.Unlock()
 	ok = ok && last.ref == app.Spec.SecretRef
 	if ok && now.Before(last.askAt) {
+		v.mu.Unlock()
 		return last.Credentials, false, nil
 	}
+	if ok && !last.askAt.IsZero() { // this webhook asks, and the others do not wait for what it hears
+		last.askAt = now.Add(rereadInterval)
+		v.known[app.Name] = last
+	}
+	v.mu.Unlock()
 	if ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, credentialsTimeout)
