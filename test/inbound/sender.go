@@ -163,8 +163,12 @@ func (s *sender) pass() {
 }
 
 // hold stops the sending of new events until resume. What is under way goes on.
-func (s *sender) hold()   { s.gate.Lock() }
-func (s *sender) resume() { s.gate.Unlock() }
+func (s *sender) hold() { s.gate.Lock() }
+
+func (s *sender) resume() {
+	s.client.CloseIdleConnections() // the server may be closing them at this moment
+	s.gate.Unlock()
+}
 
 // slowest is the 99th percentile of the times to an answer.
 func (s *sender) slowest() time.Duration {

@@ -39,12 +39,19 @@ func (s *scene) row(f Fault, took time.Duration) Row {
 		to.mu.Unlock()
 		dead[to.name] = len(s.dead[to.name])
 	}
+	verdicts, reach := Check(account), time.Duration(0)
+	for _, v := range verdicts {
+		reach = max(reach, v.Reach)
+	}
+	if reach > 0 {
+		s.note("what was repeated had been delivered %s before the accident at most", reach.Round(time.Millisecond))
+	}
 	s.sender.mu.Lock()
 	again, refused := s.sender.repeated, maps.Clone(s.sender.refused)
 	s.sender.mu.Unlock()
 	return Row{
 		Fault: f.Name, Events: s.o.Events, Conversations: s.o.Conversations, Acknowledged: len(account.Acknowledged), Again: again, Refused: refused,
-		Sinks: Check(account), Dead: dead, Slowest: s.sender.slowest(), Took: took, allowed: append([]int{noAnswer, 503}, f.refusals...),
+		Sinks: verdicts, Dead: dead, Slowest: s.sender.slowest(), Took: took, allowed: append([]int{noAnswer, 503}, f.refusals...),
 	}
 }
 
