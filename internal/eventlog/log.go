@@ -21,6 +21,7 @@ type Log struct {
 	js      jetstream.JetStream
 	streams map[string]jetstream.Stream
 	once    jetstream.KeyValue
+	sends   jetstream.KeyValue
 
 	watchers watchers
 

@@ -62,5 +62,5 @@ func (l *Log) ensureStreams(ctx context.Context) error {
 		return fmt.Errorf("creating or updating the bucket %s: %w", onceBucket, err)
 	}
 	l.once = once
-	return nil
+	return l.openSends(ctx)
 }

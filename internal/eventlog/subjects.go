@@ -15,6 +15,8 @@ const (
 	deadStream     = "TIKTOK_DEAD"
 	onceBucket     = "tiktok-once"
 	onceStream     = "KV_" + onceBucket
+	sendsBucket    = "tiktok-sends"
+	sendsStream    = "KV_" + sendsBucket
 
 	eventsPrefix   = "tiktok.events."
 	unroutedPrefix = "tiktok.unrouted."
@@ -27,7 +29,7 @@ const (
 
 // allStreams are those that a log has.
 func allStreams() []string {
-	return []string{eventsStream, unroutedStream, sinksStream, deadStream, jobsStream, onceStream}
+	return []string{eventsStream, unroutedStream, sinksStream, deadStream, jobsStream, onceStream, sendsStream}
 }
 
 // digest is 128 bits of a SHA-256 over the parts, as a subject token. Parts are separated by their lengths, so no two lists collide.
