@@ -62,7 +62,7 @@ func normalizeOwn(in Input) (Event, error) {
 	var data struct {
 		BusinessID string `json:"businessID"`
 	}
-	e := Event{ID: in.ID, Source: Source(in.Namespace, in.Name), Type: TypeUnknown, Time: in.ReceivedAt}
+	e := Event{ID: in.ID, Source: Source(in.Namespace, in.Name), Type: TypeUnknown, Time: in.ReceivedAt, Trace: in.Trace}
 	if json.Unmarshal(in.Body, &stored) != nil || json.Unmarshal(stored.Data, &data) != nil || stored.Type == "" || !isAttribute(stored.Type) {
 		unreadable, err := marshal(Data{Undecodable: true, Raw: rawJSON(in.Body)})
 		if err != nil {

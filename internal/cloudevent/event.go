@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // SpecVersion of CloudEvents.
@@ -28,6 +30,8 @@ type Event struct {
 	PartitionKey string
 	// Time is when it happened at TikTok.
 	Time time.Time
+	// Trace is the trace that the event belongs to; the distributed tracing extension.
+	Trace tracecontext.Context
 	// Data is JSON.
 	Data []byte
 }
@@ -39,6 +43,7 @@ func (e Event) Header() http.Header {
 	h.Set("Ce-Specversion", SpecVersion)
 	for name, value := range map[string]string{
 		"Ce-Id": e.ID, "Ce-Source": e.Source, "Ce-Type": e.Type, "Ce-Subject": e.Subject, "Ce-Partitionkey": e.PartitionKey,
+		"Ce-" + tracecontext.ParentHeader: e.Trace.Parent(), "Ce-" + tracecontext.StateHeader: e.Trace.State(),
 	} {
 		if value != "" {
 			h.Set(name, encodeHeader(value))

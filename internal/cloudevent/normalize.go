@@ -11,6 +11,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // Input of Normalize.
@@ -25,6 +26,8 @@ type Input struct {
 	ReceivedAt time.Time
 	// Own says that the event is the operator's own: Body is a ChannelEvent's, not TikTok's.
 	Own bool
+	// Trace becomes the CloudEvent's.
+	Trace tracecontext.Context
 }
 
 // Source is the API path of a channel.
@@ -38,7 +41,7 @@ func Normalize(in Input) (Event, error) {
 	if in.Own {
 		return normalizeOwn(in)
 	}
-	e := Event{ID: in.ID, Source: Source(in.Namespace, in.Name), Type: TypeUnknown, Time: in.ReceivedAt}
+	e := Event{ID: in.ID, Source: Source(in.Namespace, in.Name), Type: TypeUnknown, Time: in.ReceivedAt, Trace: in.Trace}
 	d := Data{Raw: rawJSON(in.Body)}
 	if envelope, err := tiktok.DecodeEnvelope(in.Body); err != nil {
 		d.Undecodable = true

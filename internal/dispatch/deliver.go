@@ -57,6 +57,8 @@ type result struct {
 	retryAfter time.Duration
 	// target is where it went, for the log; "" if nowhere.
 	target string
+	// trace is the id of the event's trace, for the log.
+	trace string
 }
 
 // deliver makes one attempt.
@@ -69,6 +71,7 @@ func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event clou
 	}
 	request.Header = event.Header()
 	request.Header.Set("User-Agent", d.opts.UserAgent)
+	event.Trace.Child().Set(request.Header)
 	if replay {
 		request.Header.Set(replayHeader, "true")
 	}

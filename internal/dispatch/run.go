@@ -128,7 +128,7 @@ func (w *worker) finish(l *lane, e *eventlog.Stored) {
 func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored) result {
 	normalized, err := cloudevent.Normalize(cloudevent.Input{
 		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Own: event.Own, Body: event.Body,
-		ReceivedAt: event.ReceivedAt,
+		ReceivedAt: event.ReceivedAt, Trace: traceOf(event),
 	})
 	if err != nil {
 		return result{outcome: outcomeInvalid, problem: err.Error()}
@@ -146,6 +146,7 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 		w.d.metrics.attempt.Observe(w.d.opts.Clock.Since(start).Seconds())
 		r.target = target.Origin()
 	}
+	r.trace = normalized.Trace.TraceID()
 	w.d.metrics.deliveries.WithLabelValues(string(r.outcome)).Inc()
 	if r.outcome == outcomeDelivered {
 		w.d.metrics.latency.Observe(max(w.d.opts.Clock.Since(event.StoredAt).Seconds(), 0))

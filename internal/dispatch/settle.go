@@ -71,7 +71,8 @@ func (w *worker) retry(c *config, l *lane, r result, attempts int) {
 	}
 	w.saved.dirty = true
 	w.mu.Unlock()
-	log := w.logger().WithValues("outcome", r.outcome, "reason", r.problem, "attempts", attempts, "retryIn", wait.Round(time.Millisecond).String())
+	log := w.logger().WithValues("outcome", r.outcome, "reason", r.problem, "attempts", attempts, "retryIn", wait.Round(time.Millisecond).String(),
+		"traceID", r.trace)
 	if r.target != "" {
 		log = log.WithValues("target", r.target)
 	}
@@ -95,7 +96,7 @@ func (w *worker) bury(ctx context.Context, event *eventlog.Stored, reason DeadRe
 	}
 	w.d.metrics.deadLetters.WithLabelValues(w.channel.Namespace, w.channel.Name, w.sink, string(reason)).Inc()
 	w.logger().Info("an event became a dead letter; it is kept for 30 days and can be replayed",
-		"event", event.ID, "reason", reason, "problem", problem, "attempts", attempts)
+		"event", event.ID, "reason", reason, "problem", problem, "attempts", attempts, "traceID", traceOf(event).TraceID())
 	return true
 }
 

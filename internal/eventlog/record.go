@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // Record is one event as TikTok sent it, or one of the operator's own.
@@ -34,6 +36,8 @@ type Record struct {
 	Sink string
 	// Replay, if not empty, marks an event that is delivered anew although it was dealt with before, and identifies the occasion.
 	Replay string
+	// Trace is the trace that the event belongs to; it may have none.
+	Trace tracecontext.Context
 }
 
 // Stored is an event in the log.
@@ -59,6 +63,8 @@ const (
 	sinkHeader       = headerPrefix + "Sink"
 	replayHeader     = headerPrefix + "Replay"
 	ownHeader        = headerPrefix + "Own"
+	traceHeader      = headerPrefix + "Traceparent"
+	traceStateHeader = headerPrefix + "Tracestate"
 	ownValue         = "true"
 )
 
@@ -89,7 +95,7 @@ func (r *Record) message() *nats.Msg {
 	}
 	for name, value := range map[string]string{
 		idHeader: r.ID, appHeader: r.App, businessHeader: r.BusinessID, channelHeader: r.ChannelUID, conversationName: r.Conversation,
-		eventHeader: r.Event, sinkHeader: r.Sink, replayHeader: r.Replay,
+		eventHeader: r.Event, sinkHeader: r.Sink, replayHeader: r.Replay, traceHeader: r.Trace.Parent(), traceStateHeader: r.Trace.State(),
 	} {
 		if value != "" {
 			m.Header.Set(name, url.QueryEscape(value))
@@ -118,5 +124,6 @@ func decodeRecord(h nats.Header, body []byte) Record {
 		ID: field(idHeader), App: field(appHeader), BusinessID: field(businessHeader), ChannelUID: field(channelHeader),
 		Conversation: field(conversationName), Event: field(eventHeader), ReceivedAt: received, Body: body,
 		Sink: field(sinkHeader), Replay: field(replayHeader), Own: h.Get(ownHeader) == ownValue,
+		Trace: tracecontext.Parse(field(traceHeader), field(traceStateHeader)),
 	}
 }

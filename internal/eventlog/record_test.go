@@ -7,16 +7,20 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 func FuzzRecordRoundTrip(f *testing.F) {
 	f.Add("evt_1", "app", "-biz", "a+b/c=", "im_receive_msg", []byte(`{}`))
 	f.Add("\r\nNats-Msg-Id: x", "a.b", "> * .", "\x00", "%0d%0a", []byte("\xff"))
+	f.Add("1", "2", "3", "4", "a@b=\" %,c=2", []byte(`{}`))
 	f.Add("é", "", "", "", "", []byte(nil))
 	f.Fuzz(func(t *testing.T, id, app, business, conversation, event string, body []byte) {
 		r := Record{
 			ID: id, App: app, BusinessID: business, ChannelUID: "uid-1", Conversation: conversation, Event: event,
 			ReceivedAt: time.Unix(1, 5).UTC(), Body: body, Own: len(body)%2 == 1,
+			Trace: tracecontext.Parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", event),
 		}
 		m := r.message()
 		got := decodeRecord(m.Header, m.Data)
@@ -31,6 +35,9 @@ func FuzzRecordRoundTrip(f *testing.F) {
 					t.Fatalf("%s holds a line break", name)
 				}
 			}
+		}
+		if again := tracecontext.Parse(r.Trace.Parent(), r.Trace.State()); got.Trace != again || again.TraceID() == "" {
+			t.Fatalf("of the trace %+v came %+v", r.Trace, got.Trace)
 		}
 		r.ChannelUID = ""
 		for _, subject := range []string{m.Subject, r.message().Subject} {

@@ -21,6 +21,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // DefaultTolerance is how old a webhook's signature may be: as long as TikTok retries, and how far a clock may be off.
@@ -92,6 +93,8 @@ type answer struct {
 	app string
 	// eventType is the CloudEvent type of a verified event.
 	eventType string
+	// trace is the id of a verified event's trace.
+	trace string
 }
 
 // ServeHTTP implements http.Handler.
@@ -117,9 +120,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.metrics.duration.Observe(h.opts.Clock.Since(start).Seconds())
 	switch {
 	case a.status >= http.StatusInternalServerError:
-		h.opts.Logger.Error(a.cause, "a webhook was not stored; TikTok will send it again", "app", a.app, "outcome", a.outcome)
+		h.opts.Logger.Error(a.cause, "a webhook was not stored; TikTok will send it again", "app", a.app, "outcome", a.outcome, "traceID", a.trace)
 	case a.status != http.StatusOK:
 		h.opts.Logger.V(1).Info("a webhook was refused", "app", a.app, "outcome", a.outcome, "status", a.status, "reason", a.text)
+	default:
+		h.opts.Logger.V(1).Info("a webhook was accepted", "app", a.app, "type", a.eventType, "outcome", a.outcome, "traceID", a.trace)
 	}
 }
 
@@ -209,9 +214,16 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 		}
 	}
 	id, conversation := cloudevent.Identify(envelope, body)
-	return h.store(r.Context(), eventlog.Record{
+	trace := tracecontext.FromHeader(r.Header)
+	if trace.IsZero() {
+		trace = tracecontext.New()
+	}
+	a := h.store(r.Context(), eventlog.Record{
 		ID: id, App: app.Name, BusinessID: envelope.UserOpenID, Conversation: conversation, Event: envelope.Event, ReceivedAt: now, Body: body,
+		Trace: trace,
 	})
+	a.trace = trace.TraceID()
+	return a
 }
 
 // store puts the event into the log, under its channel if there is one. The sender's going away does not stop that.
