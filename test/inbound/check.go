@@ -21,25 +21,25 @@ type Delivery struct {
 	Problem string
 }
 
-// Excuse is an accident that justifies repetitions: what a sink took between From and At may come again after At.
+// Excuse is an accident that justifies repetitions: what a sink took between From and Over may come again after Over.
 type Excuse struct {
 	// Sink whose deliveries it excuses; "" means all.
 	Sink string
-	// From is how far back a repetition may reach, At when the accident was over.
-	From, At time.Time
+	// From is how far back a repetition may reach. Began is when it happened, Over when all that was on its way had arrived.
+	From, Began, Over time.Time
 }
 
 // buffered is how long after an accident a sink may still receive what was sent before it.
 const buffered = 500 * time.Millisecond
 
 func (e Excuse) justifies(sink string, earlier, later Delivery) bool {
-	if e.Sink != "" && e.Sink != sink || earlier.Arrived.Before(e.From) || earlier.Arrived.After(e.At.Add(buffered)) {
+	if e.Sink != "" && e.Sink != sink || earlier.Arrived.Before(e.From) || earlier.Arrived.After(e.Over.Add(buffered)) {
 		return false
 	}
-	if earlier.Arrived.After(e.At) { // it was on its way; the later one must not have been
-		return !later.Arrived.Before(e.At.Add(buffered))
+	if earlier.Arrived.After(e.Over) { // it was on its way; the later one must not have been
+		return !later.Arrived.Before(e.Over.Add(buffered))
 	}
-	return !later.Arrived.Before(e.At)
+	return !later.Arrived.Before(e.Over)
 }
 
 // Account is what happened, as both ends saw it.
@@ -156,7 +156,7 @@ func (c *checker) step(v *Verdict, sink string, d Delivery, p *progress, latest 
 	case at < p.next:
 		if e, excused := c.excuse(sink, latest[d.Event], d); excused {
 			v.Repeated++
-			v.Reach = max(v.Reach, e.At.Sub(latest[d.Event].Arrived))
+			v.Reach = max(v.Reach, e.Began.Sub(latest[d.Event].Arrived))
 		} else {
 			v.problem(&v.Unjustified, "%v: repeated %s after it was taken", d.Event, d.Arrived.Sub(latest[d.Event].Answered))
 		}

@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 		return list
 	}
 	crash := func(sink string, from, to int) []Excuse {
-		return []Excuse{{Sink: sink, From: second(from), At: second(to)}}
+		return []Excuse{{Sink: sink, From: second(from), Began: second(to), Over: second(to)}}
 	}
 	type list = []Delivery
 	abc := events(0, 0, 0, 1, 0, 2)
@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 		"repeated before the crash":     {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
 		"taken after the crash":         {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(5, 0, 0), d(6, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
 		"repeated again, nothing new":   {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0), d(6, 0, 0)}}}, Verdict{Attempts: 3, Taken: 1, Repeated: 1, Unjustified: 1, Reach: 3 * time.Second}},
-		"on its way at the crash":       {Account{Acknowledged: events(0, 0), Excuses: []Excuse{{From: second(0), At: second(1).Add(-time.Second / 4)}}, Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Repeated: 1}},
+		"on its way at the crash":       {Account{Acknowledged: events(0, 0), Excuses: []Excuse{{From: second(0), Over: second(1).Add(-time.Second / 4)}}, Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Repeated: 1}},
 		"another sink's accident":       {Account{Acknowledged: events(0, 0), Excuses: crash("b", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
 		"a crash excuses no disorder":   {Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 2), d(6, 0, 1)}}}, Verdict{Attempts: 3, Taken: 3, OutOfOrder: 1}},
 		"refused for good":              {Account{Acknowledged: abc, Dead: dead, Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1, refused), d(3, 0, 2)}}}, Verdict{Attempts: 3, Taken: 2}},

@@ -64,9 +64,9 @@ func (d *smallDisk) path(name string) string {
 	return filepath.Join(fmt.Sprintf("/proc/%d/root", d.keeper.PID()), d.dir, name)
 }
 
-// fill leaves no room but so many bytes.
+// fill leaves no room but so many bytes. Repeated, it takes what has become free meanwhile.
 func (d *smallDisk) fill(leave int64) error {
-	f, err := os.Create(d.path("ballast"))
+	f, err := os.OpenFile(d.path("ballast"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("filling the disk: %w", err)
 	}

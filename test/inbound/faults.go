@@ -47,8 +47,9 @@ func killed(ctx context.Context, s *scene) error {
 		if err := s.sender.reached(ctx, i+1, s.o.Crashes+1); err != nil {
 			return err
 		}
-		s.webhook.Kill()
-		s.crashed()
+		if err := s.kill(ctx); err != nil {
+			return err
+		}
 		if err := s.webhook.start(ctx); err != nil {
 			return err
 		}
@@ -106,18 +107,23 @@ func fullDisk(ctx context.Context, s *scene) error {
 	if err := s.sender.reached(ctx, 1, 3); err != nil {
 		return err
 	}
-	if err := s.disk.fill(1 << 20); err != nil { // a twentieth is kept free, 2.4 MiB here
-		return err
+	s.sender.hold() // a slow machine takes longer for this than for the other events
+	full := s.disk.fill(1 << 20)
+	s.sender.resume()
+	// A twentieth is kept free, 2.4 MiB here. The log may clean up behind itself: that is taken, too.
+	refused := func() bool {
+		full = errors.Join(full, s.disk.fill(1<<20))
+		return full != nil || s.sender.refusals(http.StatusServiceUnavailable) >= s.o.Conversations
 	}
-	refused := func() bool { return s.sender.refusals(http.StatusServiceUnavailable) >= s.o.Conversations }
-	if err := s.until(ctx, "webhooks to be refused", refused); err != nil {
+	if err := errors.Join(s.until(ctx, "webhooks to be refused", refused), full); err != nil {
 		return err
 	}
 	if err := s.pass(ctx); err != nil {
 		return err
 	}
-	if !s.webhook.ready(ctx) {
-		return errors.New("a webhook binary whose disk is full must stay ready: it still delivers")
+	ready := func() bool { return s.webhook.ready(ctx) } // it still delivers
+	if err := s.until(ctx, "the webhook binary whose disk is full to be ready", ready); err != nil {
+		return err
 	}
 	s.note("a volume of %d MiB, full for %s", smallDiskMiB, s.o.Away)
 	return s.disk.free()
@@ -142,9 +148,7 @@ func diskFullAtOnce(ctx context.Context, s *scene) error {
 	before := s.sender.done.Load()
 	return s.until(ctx, "webhooks to be acknowledged again", func() bool {
 		if status, err := get(ctx, s.webhook.probes+"/healthz"); err == nil && status != http.StatusOK {
-			_ = s.webhook.Stop(time.Minute) // it may well end badly
-			s.crashed()
-			if err := s.webhook.start(ctx); err != nil {
+			if err := errors.Join(s.kill(ctx), s.webhook.start(ctx)); err != nil {
 				return false
 			}
 		}

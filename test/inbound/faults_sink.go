@@ -18,8 +18,9 @@ func deadSink(ctx context.Context, s *scene) error {
 	if err := s.sender.reached(ctx, 1, 3); err != nil {
 		return err
 	}
+	began := time.Now()
 	s.troubled.die()
-	s.excuse(s.troubled.name) // what it took and could not say any more
+	s.excuse(s.troubled.name, began) // what it took and could not say any more
 	before := s.troubled.count()
 	if err := s.moving(ctx, "deliveries to the other sink", func() int64 { return int64(s.steady.count()) }, int64(s.o.Events)); err != nil {
 		return err

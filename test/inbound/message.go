@@ -31,13 +31,13 @@ func message(appID, business string, e Event, at time.Time) []byte {
 
 func conversationID(n int) string { return fmt.Sprintf("conversation-%d", n) }
 
-// read makes a Delivery of a request, and says what is wrong with it. source is the channel that it must come from.
-func read(r *http.Request, source string) (d Delivery) {
+// read makes a Delivery of a request, and says what is wrong with it. source is the channel that it must come from. whole is false if the
+// connection ended first: there was no delivery then.
+func read(r *http.Request, source string) (d Delivery, whole bool) {
 	d.ID = r.Header.Get("Ce-Id")
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxEvent))
 	if err != nil {
-		d.Problem = "its body broke off"
-		return d
+		return d, false
 	}
 	var data struct {
 		Text           string `json:"text"`
@@ -45,11 +45,11 @@ func read(r *http.Request, source string) (d Delivery) {
 	}
 	if err := json.Unmarshal(body, &data); err != nil {
 		d.Problem = "its data is not what it should be: " + err.Error()
-		return d
+		return d, true
 	}
 	if _, err := fmt.Sscanf(data.Text, textPrefix+" %d %d", &d.Conversation, &d.Number); err != nil {
 		d.Problem = fmt.Sprintf("its text is %q", data.Text)
-		return d
+		return d, true
 	}
 	for header, want := range map[string]string{
 		"Ce-Specversion": "1.0", "Ce-Type": "io.tiktok-operator.message.received", "Ce-Source": source,
@@ -62,5 +62,5 @@ func read(r *http.Request, source string) (d Delivery) {
 	if d.ID == "" || data.ConversationID != conversationID(d.Conversation) {
 		d.Problem = fmt.Sprintf("its id is %q and its conversation %q", d.ID, data.ConversationID)
 	}
-	return d
+	return d, true
 }

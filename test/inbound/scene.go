@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
-	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 const (
@@ -20,6 +19,8 @@ const (
 	// reach is how far before a crash a delivery may lie that is repeated after it. Positions are stored every tenth of a second; the rest is
 	// for a machine that is busy.
 	reach = 5 * time.Second
+	// quiet is after how long without a request all that were on their way have arrived.
+	quiet = 100 * time.Millisecond
 )
 
 // Options of a run.
@@ -181,12 +182,25 @@ func (s *scene) moving(ctx context.Context, what string, count func() int64, wan
 	}
 }
 
-// crashed excuses the repetitions that a crash just now may cause.
-func (s *scene) crashed() { s.excuse("") }
+// kill kills the webhook binary, and excuses the repetitions that this may cause. What was on its way to the sinks has arrived afterwards.
+func (s *scene) kill(ctx context.Context) error {
+	began := time.Now()
+	s.webhook.Kill()
+	for last, now := -1, 0; now != last; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quiet):
+		}
+		last, now = now, s.steady.requests()+s.troubled.requests()
+	}
+	s.excuse("", began)
+	return nil
+}
 
-func (s *scene) excuse(sink string) {
-	now := time.Now()
-	s.excuses = append(s.excuses, Excuse{Sink: sink, From: now.Add(-reach), At: now})
+// excuse excuses the repetitions that an accident may cause, which began then and is over now.
+func (s *scene) excuse(sink string, began time.Time) {
+	s.excuses = append(s.excuses, Excuse{Sink: sink, From: began.Add(-reach), Began: began, Over: time.Now()})
 }
 
 // pass waits for the time that something stays away.
@@ -201,7 +215,18 @@ func (s *scene) pass(ctx context.Context) error {
 
 // until waits for a condition.
 func (s *scene) until(ctx context.Context, what string, ok func() bool) error {
-	return program.Wait(ctx, stall, what, func() (bool, error) { return ok(), nil })
+	deadline := time.Now().Add(stall)
+	for !ok() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited %s in vain for %s", stall, what)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 func (s *scene) close() {

@@ -16,11 +16,17 @@ type sink struct {
 	// behave decides an answer by how often the event came before; nil means 204. It may wait, for as long as the request's context lets it.
 	behave func(ctx context.Context, e Event, before int) int
 
-	mu         sync.Mutex
-	server     *http.Server // nil while it is dead
-	deliveries []Delivery
-	before     map[Event]int
-	taken      map[Event]bool
+	mu       sync.Mutex
+	server   *http.Server // nil while it is dead
+	arrivals []*arrival
+	before   map[Event]int
+	taken    map[Event]bool
+}
+
+// arrival is a request. whole says that all of it arrived, and the Delivery is what it was.
+type arrival struct {
+	Delivery
+	whole bool
 }
 
 func openSink(name string) (*sink, error) {
@@ -59,14 +65,16 @@ func (s *sink) die() {
 
 // ServeHTTP implements http.Handler.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d := Delivery{Arrived: time.Now()}
+	entry := &arrival{}
 	s.mu.Lock()
-	place := len(s.deliveries) // in the order of arrival
-	s.deliveries = append(s.deliveries, d)
+	arrived := time.Now() // in the order of arrival
+	s.arrivals = append(s.arrivals, entry)
 	s.mu.Unlock()
 
-	arrived := d.Arrived
-	d = read(r, r.URL.Path)
+	d, whole := read(r, r.URL.Path)
+	if !whole {
+		return
+	}
 	d.Arrived = arrived
 	status := http.StatusNoContent
 	if s.behave != nil {
@@ -78,12 +86,31 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.Answered, d.Taken = time.Now(), status < 300 && r.Context().Err() == nil
 	s.mu.Lock()
-	s.deliveries[place] = d
+	*entry = arrival{d, true}
 	if d.Taken {
 		s.taken[d.Event] = true
 	}
 	s.mu.Unlock()
 	w.WriteHeader(status)
+}
+
+// received are the deliveries in the order of their arrival.
+func (s *sink) received() (list []Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.arrivals {
+		if a.whole {
+			list = append(list, a.Delivery)
+		}
+	}
+	return list
+}
+
+// requests is how many have arrived.
+func (s *sink) requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.arrivals)
 }
 
 // count is how many different events it has taken.

@@ -34,9 +34,7 @@ func (s *scene) row(f Fault, took time.Duration) Row {
 	account := Account{Acknowledged: slices.Clone(s.sender.acknowledged), Sinks: map[string][]Delivery{}, Dead: s.dead, Excuses: s.excuses}
 	dead := map[string]int{}
 	for _, to := range s.sinks() {
-		to.mu.Lock()
-		account.Sinks[to.name] = slices.Clone(to.deliveries)
-		to.mu.Unlock()
+		account.Sinks[to.name] = to.received()
 		dead[to.name] = len(s.dead[to.name])
 	}
 	verdicts, reach := Check(account), time.Duration(0)
