@@ -2,8 +2,10 @@ package tiktok
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -14,6 +16,8 @@ import (
 const (
 	// maxAnswer is how much of an answer is read, in bytes. TikTok's are a few hundred.
 	maxAnswer = 1 << 20
+	// maxListAnswer is the same for lists of messages: twenty of 6,000 characters, four bytes each and escaped, are more than a MiB.
+	maxListAnswer = 4 << 20
 	// throttlePause is how long recovery from 40100 is said to take, after an overrun of a minute's quota.
 	throttlePause = 5 * time.Minute
 	// maxPause bounds what a Retry-After header may ask for.
@@ -27,13 +31,14 @@ type complete interface{ lacks() string }
 // between.
 func (c *Client) decodeAnswer(r call, resp *http.Response, out any) *Error {
 	e := &Error{Endpoint: r.endpoint, HTTPStatus: resp.StatusCode, LogID: bound(resp.Header.Get("x-tt-logid"), r.secrets)}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	limit := cmp.Or(r.maxAnswer, maxAnswer)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		e.cause = contextError(err)
 		return c.foreign(e, resp, bound("the answer broke off: "+withoutQueries(err.Error()), r.secrets))
 	}
-	if len(body) > maxAnswer {
-		return c.foreign(e, resp, "the answer is longer than 1 MiB")
+	if int64(len(body)) > limit {
+		return c.foreign(e, resp, fmt.Sprintf("the answer is longer than %d MiB", limit>>20))
 	}
 	var answer struct {
 		Code      code            `json:"code"`

@@ -25,10 +25,20 @@ const userAgent = "tiktok-operator"
 type call struct {
 	method, endpoint string
 	query, body      map[string]string
+	// payload is the body of calls whose parameters have a form of their own, instead of body; who makes it checks it.
+	payload *payload
+	// maxAnswer is how much of the answer is read, in bytes; 0 means the limit of calls that list nothing.
+	maxAnswer int64
 	// accessToken goes into the header of calls about a business.
 	accessToken *Secret
 	// secrets are those that the parameters hold, besides the app secret: they are taken out of whatever is said about the call.
 	secrets []Secret
+}
+
+// payload is a body with its type.
+type payload struct {
+	contentType string
+	content     []byte
 }
 
 // do makes the call and decodes the data of its answer into out, which may be nil. Every error is an *Error.
@@ -78,20 +88,23 @@ func (c *Client) request(r call) (*http.Request, error) {
 		query.Set(name, value)
 	}
 	u.RawQuery = query.Encode()
-	var body io.Reader
 	if r.body != nil {
 		text, err := json.Marshal(r.body)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the request: %w", err)
 		}
-		body = bytes.NewReader(text)
+		r.payload = &payload{"application/json", text}
+	}
+	var body io.Reader
+	if r.payload != nil {
+		body = bytes.NewReader(r.payload.content)
 	}
 	req, err := http.NewRequest(r.method, u.String(), body) //nolint:noctx // send adds it
 	if err != nil {
 		return nil, errors.New("the endpoint makes no valid URL")
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if r.payload != nil {
+		req.Header.Set("Content-Type", r.payload.contentType)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", userAgent)

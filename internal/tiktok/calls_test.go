@@ -49,6 +49,13 @@ func TestCallsOnTheWire(t *testing.T) {
 		"business/message/content/list/": {method: "GET", accessToken: access.Reveal(), query: map[string][]string{
 			"business_id": {"-000biz"}, "conversation_id": {"conv+/=="},
 		}},
+		"business/message/send/": {method: "POST", accessToken: access.Reveal(), body: map[string]any{
+			"business_id": "-000biz", "recipient_type": "CONVERSATION", "recipient": "conv+/==", "message_type": "TEXT",
+			"text": map[string]any{"body": "hi"}, "referenced_message_info": map[string]any{"referenced_message_id": "7"},
+		}},
+		"business/message/capabilities/get/": {method: "GET", accessToken: access.Reveal(), query: map[string][]string{
+			"business_id": {"-000biz"}, "conversation_id": {"conv+/=="}, "conversation_type": {"SINGLE"}, "capability_types": {`["IMAGE_SEND"]`},
+		}},
 	}
 	if len(tests) != len(calls) {
 		t.Fatalf("%d calls, %d of them tested", len(calls), len(tests))
@@ -56,7 +63,8 @@ func TestCallsOnTheWire(t *testing.T) {
 	for endpoint, tt := range tests {
 		t.Run(endpoint, func(t *testing.T) {
 			for _, base := range []string{"/open_api/v1.3/", "/open_api/v1.3"} {
-				server := serve(t, answerJSON(`{"code":0,"message":"OK","request_id":"1","data":{"access_token":"a","refresh_token":"r"}}`))
+				server := serve(t, answerJSON(`{"code":0,"message":"OK","request_id":"1","data":{"access_token":"a","refresh_token":"r",`+
+					`"message":{"message_id":"1"}}}`))
 				if err := calls[endpoint](soon(t), newClient(t, server.URL+base)); err != nil {
 					t.Fatal(err)
 				}

@@ -29,7 +29,21 @@ const (
 	ClassPermanent Class = "permanent"
 )
 
-// Codes that TikTok is known to answer.
+// Codes that TikTok is known to answer to messages, besides those that have a class of their own. They are ClassPermanent: the message is
+// refused, and would be again, unless the user writes meanwhile.
+const (
+	// CodeParameter: a parameter is wrong, and the message names it.
+	CodeParameter = 40002
+	// CodeNotFound: what the call is about does not exist.
+	CodeNotFound = 40007
+	// CodeMessageBlocked: the rules of direct messages forbid it: the window is closed, its quota used up, or no user began the conversation.
+	// Also seen for a business's daily number of conversations.
+	CodeMessageBlocked = 40064
+	// CodeUnsupportedFile: the file is of a type that TikTok does not take.
+	CodeUnsupportedFile = 40908
+)
+
+// Codes that TikTok is known to answer to all calls.
 const (
 	codeOK             = 0
 	codeNoPermission   = 40001

@@ -1,5 +1,5 @@
-// Package tiktok is the typed client of TikTok's Business API: authorization, tokens, profiles and webhook configuration; the signature and
-// the envelope of the webhooks that TikTok sends; and the one place that says what each of TikTok's errors means.
+// Package tiktok is the typed client of TikTok's Business API: authorization, tokens, profiles, webhook configuration, messages and their
+// media; the signature and the envelope of the webhooks that TikTok sends; and the one place that says what each of TikTok's errors means.
 //
 // It reads leniently (unknown fields, numbers as strings, missing optional fields) and sends strictly. It must not store anything, retry
 // anything, or import anything of the project, and no error of it holds a secret.
@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -36,6 +37,9 @@ type Config struct {
 	AuthorizeEndpoint string
 	// HTTPClient makes the calls; nil means NewHTTPClient(). Redirects are not followed, whatever it says: they would carry tokens elsewhere.
 	HTTPClient *http.Client
+	// DialDownload is asked about every address that a download dials, as net.Dialer.Control is: TikTok names the hosts, and nobody lists them,
+	// so that it must refuse what is not public. nil allows downloads from the API's own host only, which it is not asked about.
+	DialDownload func(network, address string, conn syscall.RawConn) error
 	// Limiter gives a permit for each call; nil means no limit.
 	Limiter *Limiter
 	// Observe is told of each call that was made, after it; it may be called by several goroutines at once.
@@ -59,6 +63,7 @@ type Client struct {
 	config    Config
 	api       *url.URL
 	authorize *url.URL
+	downloads *http.Client
 }
 
 // NewClient checks the configuration and returns a Client. It calls nobody.
@@ -92,7 +97,7 @@ func NewClient(config Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the authorize endpoint: %w", err)
 	}
-	return &Client{config: config, api: api, authorize: authorize}, nil
+	return &Client{config: config, api: api, authorize: authorize, downloads: newDownloader(config.DialDownload)}, nil
 }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {

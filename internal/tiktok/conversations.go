@@ -60,7 +60,7 @@ func (c *Client) Conversations(
 		query["cursor"] = cursor
 	}
 	err := c.do(ctx, call{
-		method: http.MethodGet, endpoint: "business/message/conversation/list/", accessToken: &accessToken, query: query,
+		method: http.MethodGet, endpoint: "business/message/conversation/list/", accessToken: &accessToken, query: query, maxAnswer: maxListAnswer,
 	}, &data)
 	if err != nil {
 		return nil, err
@@ -78,21 +78,60 @@ func (c *Client) Conversations(
 	return page, nil
 }
 
+// ConversationMember is one side of a conversation.
+type ConversationMember struct {
+	Participant
+	// DisplayName and ProfileImageURL may be empty; the latter expires.
+	DisplayName, ProfileImageURL string
+	// IsFollower says whether the user follows the business; nil if TikTok did not say.
+	IsFollower *bool
+}
+
+// ConversationContent is what TikTok shows of one conversation.
+type ConversationContent struct {
+	Members []ConversationMember
+	// Messages are the newest, in TikTok's order: MaxConversationMessages at most.
+	Messages []ConversationMessage
+}
+
 // ConversationMessages reads the newest messages of a conversation, in TikTok's order: MaxConversationMessages at most.
 func (c *Client) ConversationMessages(ctx context.Context, accessToken Secret, businessID, conversationID string) ([]ConversationMessage, error) {
+	content, err := c.ConversationContent(ctx, accessToken, businessID, conversationID)
+	if err != nil {
+		return nil, err
+	}
+	return content.Messages, nil
+}
+
+// ConversationContent reads who is in a conversation, and its newest messages. A member without an id is left out.
+func (c *Client) ConversationContent(ctx context.Context, accessToken Secret, businessID, conversationID string) (*ConversationContent, error) {
 	var data struct {
+		Participants optional[[]optional[struct {
+			participantWire
+			DisplayName  text `json:"display_name"`
+			ProfileImage text `json:"profile_image"`
+			IsFollower   flag `json:"is_follower"`
+		}]] `json:"participants"`
 		Messages []listedMessage `json:"messages"`
 	}
 	err := c.do(ctx, call{
 		method: http.MethodGet, endpoint: "business/message/content/list/", accessToken: &accessToken,
-		query: map[string]string{"business_id": businessID, "conversation_id": conversationID},
+		query: map[string]string{"business_id": businessID, "conversation_id": conversationID}, maxAnswer: maxListAnswer,
 	}, &data)
 	if err != nil {
 		return nil, err
 	}
-	messages := make([]ConversationMessage, 0, len(data.Messages))
-	for _, m := range data.Messages {
-		messages = append(messages, m.message(conversationID))
+	content := &ConversationContent{Messages: make([]ConversationMessage, 0, len(data.Messages))}
+	for _, p := range data.Participants.value {
+		if p.value.ID != "" {
+			content.Members = append(content.Members, ConversationMember{
+				Participant: p.value.participant(), DisplayName: string(p.value.DisplayName), ProfileImageURL: string(p.value.ProfileImage),
+				IsFollower: p.value.IsFollower.value,
+			})
+		}
 	}
-	return messages, nil
+	for _, m := range data.Messages {
+		content.Messages = append(content.Messages, m.message(conversationID))
+	}
+	return content, nil
 }

@@ -88,7 +88,7 @@ func TestFailedAnswers(t *testing.T) {
 		"a code beyond all codes": {handler: answerJSON(`{"code":18446744073709551616}`), class: tiktok.ClassMalformed, observed: "malformed"},
 		"null":                    {handler: answerJSON(`null`), class: tiktok.ClassMalformed, observed: "malformed"},
 		"a list":                  {handler: answerJSON(`[{"code":0}]`), class: tiktok.ClassMalformed, observed: "malformed"},
-		"more than 1 MiB":         {handler: answerJSON(`{"code":0,"data":{},"x":"` + strings.Repeat("x", 1<<20) + `"}`), class: tiktok.ClassMalformed, observed: "malformed", message: "longer"},
+		"more than 4 MiB":         {handler: answerJSON(`{"code":0,"data":{},"x":"` + strings.Repeat("x", 4<<20) + `"}`), class: tiktok.ClassMalformed, observed: "malformed", message: "longer"},
 		"less than announced": {
 			handler: header("Content-Length", "400", answerJSON(`{"code":0,"message":"OK","data":{}}`)),
 			class:   tiktok.ClassMalformed, observed: "malformed", message: "broke off",
@@ -121,6 +121,20 @@ func TestFailedAnswers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnswersAreBounded: more than a MiB is read only of the calls that list messages.
+func TestAnswersAreBounded(t *testing.T) {
+	server := serve(t, answerJSON(`{"code":0,"data":{"access_token":"a","refresh_token":"r"},"x":"`+strings.Repeat("x", 1<<20)+`"}`))
+	client := newClient(t, server.URL)
+	for endpoint, call := range calls {
+		err := call(soon(t), client)
+		if list := endpoint == "business/message/conversation/list/" || endpoint == "business/message/content/list/"; list != (err == nil) {
+			t.Errorf("%s: %v", endpoint, err)
+		} else if err != nil && !strings.Contains(err.Error(), "longer than 1 MiB") {
+			t.Errorf("%s: %v", endpoint, err)
+		}
 	}
 }
 

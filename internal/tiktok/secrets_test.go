@@ -52,6 +52,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 var carried = map[string][]string{
 	"tt_user/oauth2/token/": {authCode}, "tt_user/oauth2/refresh_token/": {refresh.Reveal()}, "tt_user/oauth2/revoke/": {access.Reveal()},
 	"tt_user/token_info/get/": {access.Reveal()}, "business/get/": {access.Reveal()},
+	"business/message/send/": {access.Reveal()}, "business/message/capabilities/get/": {access.Reveal()},
 }
 
 // secretForms are the secrets that a call carries, in the ways in which they may be written.

@@ -85,7 +85,7 @@ func newClient(t *testing.T, endpoint string, change ...func(*tiktok.Config)) *t
 	return client
 }
 
-// calls are all calls of the client, by the endpoint that they make.
+// calls are all calls of the client, by the endpoint that they make, but for those of media, whose bodies and steps are others.
 var calls = map[string]func(context.Context, *tiktok.Client) error{
 	"tt_user/oauth2/token/": func(ctx context.Context, c *tiktok.Client) error {
 		_, err := c.ExchangeCode(ctx, authCode, "https://op.example.com/oauth/callback/")
@@ -118,6 +118,14 @@ var calls = map[string]func(context.Context, *tiktok.Client) error{
 	},
 	"business/message/content/list/": func(ctx context.Context, c *tiktok.Client) error {
 		_, err := c.ConversationMessages(ctx, access, "-000biz", "conv+/==")
+		return err
+	},
+	"business/message/send/": func(ctx context.Context, c *tiktok.Client) error {
+		_, err := c.SendMessage(ctx, access, "-000biz", "conv+/==", tiktok.OutgoingMessage{Text: "hi", QuotedMessageID: "7"})
+		return err
+	},
+	"business/message/capabilities/get/": func(ctx context.Context, c *tiktok.Client) error {
+		_, err := c.ImageCapability(ctx, access, "-000biz", "conv+/==", tiktok.ConversationSingle)
 		return err
 	},
 }
