@@ -1,10 +1,12 @@
 package inbound
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -111,35 +113,39 @@ func deadLetters(ctx context.Context, s *scene, row *Row) (err error) {
 		return fmt.Errorf("opening the event log: %w", err)
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	found := 0
+	found := map[Event]bool{}
 	for _, ch := range s.channels {
-		n, err := countLetters(ctx, log, ch, s.troubled.name)
-		if err != nil {
+		if err := findLetters(ctx, log, ch, s.troubled.name, found); err != nil {
 			return err
 		}
-		found += n
 	}
-	row.Dead[s.troubled.name] = found
-	if found != len(s.dead[s.troubled.name]) {
-		return fmt.Errorf("%d dead letters of %d events that were refused for good", found, len(s.dead[s.troubled.name]))
+	row.Dead[s.troubled.name] = len(found)
+	if want := s.dead[s.troubled.name]; !maps.Equal(found, want) {
+		return fmt.Errorf("the %d dead letters are not the %d events that were refused for good", len(found), len(want))
 	}
 	return nil
 }
 
-func countLetters(ctx context.Context, log *eventlog.Log, ch *v1alpha1.TiktokChannel, sink string) (found int, err error) {
+// findLetters adds a channel's dead letters.
+func findLetters(ctx context.Context, log *eventlog.Log, ch *v1alpha1.TiktokChannel, sink string, found map[Event]bool) error {
 	reasons := []string{"rejected", "attempts_exhausted"}
 	for query, more := (eventlog.DeadLetterQuery{ChannelUID: string(ch.UID), Limit: 100}), true; more; {
-		var letters []eventlog.DeadLetter
-		if letters, more, err = log.DeadLetters(ctx, query); err != nil {
-			return 0, fmt.Errorf("reading dead letters: %w", err)
+		letters, following, err := log.DeadLetters(ctx, query)
+		if err != nil {
+			return fmt.Errorf("reading dead letters: %w", err)
 		}
 		for _, l := range letters {
-			if l.Sink != sink || !slices.Contains(reasons, l.Reason) {
-				return 0, fmt.Errorf("a dead letter of sink %q for the reason %q", l.Sink, l.Reason)
+			var e Event
+			_, text, _ := bytes.Cut(l.Body, []byte(textPrefix))
+			if _, err := fmt.Sscan(string(text), &e.Conversation, &e.Number); err != nil || l.Sink != sink || !slices.Contains(reasons, l.Reason) {
+				return fmt.Errorf("a dead letter of sink %q for the reason %q (%w)", l.Sink, l.Reason, err)
 			}
-			query.After = l.ID
+			if found[e] {
+				return fmt.Errorf("two dead letters of %v", e)
+			}
+			found[e], query.After = true, l.ID
 		}
-		found += len(letters)
+		more = following
 	}
-	return found, nil
+	return nil
 }

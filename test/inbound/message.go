@@ -14,7 +14,7 @@ const (
 	// maxEvent is how much of a delivery is read.
 	maxEvent = 1 << 20
 	// textPrefix begins the text of every message; the event's two numbers follow.
-	textPrefix = "inbound"
+	textPrefix = "Numbered"
 )
 
 // message is the webhook of an event, as TikTok writes it.
