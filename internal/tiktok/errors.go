@@ -59,5 +59,6 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns context.Canceled, context.DeadlineExceeded or ErrMediaTooLarge where that was the cause, else nil. Other causes stay hidden: they quote URLs.
+// Unwrap returns context.Canceled, context.DeadlineExceeded or ErrMediaTooLarge where that was the cause, else nil. Other causes stay hidden:
+// they quote URLs.
 func (e *Error) Unwrap() error { return e.cause }
