@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	base := "http://" + listener.Addr().String()
 	_, _ = fmt.Fprintf(stdout, "TikTok simulator listening on %[1]s\n"+
-		"  API        %[1]s/open_api/v1.3/\n  authorize  %[1]s/v2/auth/authorize\n  admin      %[1]s/admin/\n", base)
+		"  API        %[1]s/open_api/v1.3/\n  authorize  %[1]s/v2/auth/authorize\n  admin      %[1]s/admin/\n  user       %[1]s/user\n", base)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

@@ -108,7 +108,8 @@ func formRule(m Message, _ Conversation, _ time.Time) finding {
 	case n == 0:
 		return certain(refuse(ReasonEmpty, "The message is empty. Give a text, an image, a post or a card."))
 	case n > 1:
-		return certain(refuse(ReasonMixed, "A message is one text, one image, one post or one card, and this one holds %d. Send them one after the other.", n))
+		return certain(refuse(ReasonMixed,
+			"A message is one text, one image, one post or one card, and this one holds %d. Send them one after the other.", n))
 	}
 	return fine
 }

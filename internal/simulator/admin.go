@@ -29,6 +29,7 @@ func (s *Simulator) adminRoutes() {
 		"/admin/app":           {"PUT": s.adminSetApp},
 		"/admin/webhook":       {"PUT": s.adminSetWebhook},
 		"/admin/events":        {"POST": s.adminSendEvents},
+		"/admin/conversations": {"GET": s.adminListConversations, "POST": s.adminSetConversation},
 		"/admin/deliveries":    {"GET": s.adminDeliveries},
 	} {
 		s.mux.HandleFunc(path, s.adminServe(methods))

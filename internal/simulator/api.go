@@ -34,7 +34,7 @@ func (s *Simulator) api(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The body is read before anything else: only then does the server notice that a client left while a fault lets it wait.
-	body, bodyErr := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, bodyErr := io.ReadAll(http.MaxBytesReader(w, r.Body, e.maxBody()))
 	fault := s.faults.take(name)
 	if !s.delay(r.Context(), fault.Latency) {
 		s.record(entry) // status 0: nobody was answered

@@ -21,7 +21,7 @@ func TestMalformedCalls(t *testing.T) {
 	}{
 		"no final slash":      {path: "tt_user/oauth2/refresh_token", body: good, status: 404},
 		"two slashes":         {path: "tt_user/oauth2//refresh_token/", body: good, status: 404},
-		"unknown endpoint":    {path: "business/message/send/", body: "{}", status: 404},
+		"unknown endpoint":    {path: "business/message/resend/", body: "{}", status: 404},
 		"no endpoint":         {path: "", body: "{}", status: 404},
 		"GET for POST":        {method: "GET", path: refreshEndpoint, status: 405},
 		"GET of token info":   {method: "GET", path: infoEndpoint, status: 405},

@@ -18,6 +18,8 @@ type Business struct {
 	DisplayName string `json:"displayName"`
 	// ProfileImageURL may be empty.
 	ProfileImageURL string `json:"profileImageURL,omitempty"`
+	// Posts are the ids of its own posts, which it may send. Default: whatever is a number passes for one of them.
+	Posts []string `json:"posts,omitempty"`
 	// GrantScopes are the only scopes that it ever grants, whatever is asked for or ticked. Default: all.
 	GrantScopes []string `json:"grantScopes,omitempty"`
 }

@@ -8,10 +8,12 @@ const (
 	codeNoPermission = 40001
 	codeParameter    = 40002
 	codeNotFound     = 40007
+	codeBlocked      = 40064
 	codeThrottled    = 40100
 	codeCredentials  = 40101
 	codeToken        = 40105
 	codeAuthCode     = 40110
+	codeFileType     = 40908
 )
 
 // failure is a refusal with one of TikTok's codes.

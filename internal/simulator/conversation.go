@@ -31,6 +31,8 @@ type conversation struct {
 	turn     int64 // grows with every change of any conversation
 	answered bool
 	messages []message // oldest first
+	// What the rules of sending go by.
+	standing
 }
 
 // conversations are what TikTok shows of them, by business; the one that changed last is in front.
@@ -61,6 +63,11 @@ func messageOf(event string, content json.RawMessage) *message {
 func (c *conversations) keep(business string, m message, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.put(business, m, at)
+}
+
+// put is keep; the caller holds the lock.
+func (c *conversations) put(business string, m message, at time.Time) {
 	in := c.byBusiness[business]
 	if in == nil {
 		in = &inbox{order: list.New(), byID: map[string]*list.Element{}}
@@ -85,6 +92,7 @@ func (c *conversations) keep(business string, m message, at time.Time) {
 	if extra := len(conv.messages) - listedMessages; extra > 0 {
 		conv.messages = slices.Clone(conv.messages[extra:])
 	}
+	conv.count(m, at)
 	in.order.MoveToFront(e)
 	if in.order.Len() > maxConversations {
 		delete(in.byID, conversationIn(in.order.Back()).id)

@@ -15,13 +15,16 @@ import (
 // is what the log of calls may show, whether or not the call is well-formed.
 func decode(r *http.Request, body []byte, bodyErr error, name string, e endpoint) (c *call, seen map[string]string, fail *failure) {
 	c = &call{
-		endpoint: name, params: map[string]string{}, lists: map[string][]string{},
-		accessToken: r.Header.Get("Access-Token"),
+		endpoint: name, params: map[string]string{}, lists: map[string][]string{}, objects: map[string]json.RawMessage{},
+		accessToken: r.Header.Get("Access-Token"), base: baseOf(r),
 	}
 	var given map[string]any
-	if e.method == http.MethodGet {
+	switch {
+	case e.method == http.MethodGet:
 		given, fail = fromQuery(r.URL.RawQuery)
-	} else {
+	case e.form:
+		given, c.file, fail = fromForm(r, body, bodyErr)
+	default:
 		given, fail = fromBody(r, body, bodyErr)
 	}
 	seen = show(given, e.params, c.accessToken)
@@ -85,6 +88,9 @@ func (c *call) assign(given map[string]any, params []parameter) *failure {
 			if value == "" && !p.optional {
 				return refuse(codeParameter, "%s: Missing data for required field.", p.name)
 			}
+			if p.object {
+				return refuse(codeParameter, "%s: Not a valid JSON object.", p.name)
+			}
 			if !p.list {
 				c.params[p.name] = value
 			} else if value != "" && !c.listFromQuery(p.name, value) {
@@ -94,6 +100,11 @@ func (c *call) assign(given map[string]any, params []parameter) *failure {
 			if !p.list || !c.listFromBody(p.name, value) {
 				return refuse(codeParameter, "%s: Not a valid value.", p.name)
 			}
+		case map[string]any:
+			if !p.object {
+				return refuse(codeParameter, "%s: Not a valid string.", p.name)
+			}
+			c.objects[p.name] = encode(value)
 		default:
 			return refuse(codeParameter, "%s: Not a valid string.", p.name)
 		}

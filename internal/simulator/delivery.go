@@ -86,6 +86,10 @@ func (s *Simulator) deliver(ctx context.Context, n *notification) Delivery {
 	if n.message != nil {
 		s.conversations.keep(n.delivery.Business, *n.message, s.opts.Clock.Now())
 	}
+	if n.read {
+		at := s.opts.Clock.Now()
+		s.conversations.change(n.delivery.Business, n.delivery.ConversationID, func(conv *conversation) { conv.readByUser = at })
+	}
 	s.attempt(ctx, n)
 	d := n.delivery
 	if d.Status != http.StatusOK && n.retry {

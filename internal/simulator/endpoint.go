@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -12,6 +13,8 @@ const apiPrefix = "/open_api/v1.3/"
 type endpoint struct {
 	method string
 	params []parameter
+	// form: the body is multipart, with the file in the field "file".
+	form bool
 	// needsToken: the header Access-Token must hold a token that works, of the business that business_id names.
 	needsToken bool
 	// scope that the token must have.
@@ -25,19 +28,34 @@ type parameter struct {
 	optional bool
 	// list: an array of strings; in a query its JSON.
 	list bool
+	// object: a JSON object.
+	object bool
 	// secret: shown in the log of calls as a fingerprint.
 	secret bool
 }
 
 // call is one call, decoded.
 type call struct {
-	endpoint    string
-	params      map[string]string
-	lists       map[string][]string
+	endpoint string
+	params   map[string]string
+	lists    map[string][]string
+	objects  map[string]json.RawMessage
+	// file of a form.
+	file []byte
+	// base is the address that the call came to, without a path.
+	base        string
 	accessToken string
 	// authorization behind accessToken; only where the endpoint needs one.
 	authorization *authorization
 	now           time.Time
+}
+
+// maxBody is how long a body may be.
+func (e endpoint) maxBody() int64 {
+	if e.form {
+		return maxForm
+	}
+	return maxBody
 }
 
 // endpoints is the whole API: what has no row here is answered with 404.
@@ -84,6 +102,30 @@ func endpoints() map[string]endpoint {
 		"business/message/content/list/": {
 			method: http.MethodGet, params: []parameter{businessID, {name: "conversation_id"}},
 			needsToken: true, scope: scopeReadMessages, handle: (*Simulator).listContent,
+		},
+		"business/message/send/": {
+			method: http.MethodPost,
+			params: []parameter{
+				businessID, {name: "recipient_type"}, {name: "recipient"}, {name: "message_type"}, {name: "text", object: true, optional: true},
+				{name: "image", object: true, optional: true}, {name: "share_post", object: true, optional: true},
+				{name: "template", object: true, optional: true}, {name: "sender_action", optional: true},
+				{name: "referenced_message_info", object: true, optional: true},
+			},
+			needsToken: true, scope: scopeSendMessages, handle: (*Simulator).sendMessage,
+		},
+		"business/message/media/upload/": {
+			method: http.MethodPost, form: true, params: []parameter{businessID, {name: "media_type"}},
+			needsToken: true, scope: scopeSendMessages, handle: (*Simulator).uploadMedia,
+		},
+		"business/message/media/download/": {
+			method:     http.MethodPost,
+			params:     []parameter{businessID, {name: "conversation_id"}, {name: "message_id"}, {name: "media_id"}, {name: "media_type"}},
+			needsToken: true, scope: scopeReadMessages, handle: (*Simulator).downloadMedia,
+		},
+		"business/message/capabilities/get/": {
+			method:     http.MethodGet,
+			params:     []parameter{businessID, {name: "conversation_id"}, {name: "conversation_type"}, {name: "capability_types", list: true}},
+			needsToken: true, scope: scopeReadMessages, handle: (*Simulator).getCapabilities,
 		},
 		"business/webhook/list/": {
 			method: http.MethodGet, params: []parameter{appID, secret, eventType}, handle: (*Simulator).listWebhook,

@@ -32,6 +32,12 @@ type Event struct {
 	User string `json:"user,omitempty"`
 	// Text of a message; of im_receive_msg_eu, whose webhook has none, for the content list. Default: hi.
 	Text string `json:"text,omitempty"`
+	// Kind of an im_receive_msg: "text" (default), "image", "sticker" or "post".
+	Kind string `json:"kind,omitempty"`
+	// Image is the file of an image, JPEG or PNG; in JSON as base64. Default: a small one.
+	Image []byte `json:"image,omitempty"`
+	// Post is the id of a post that is shared. Default: a made-up one.
+	Post string `json:"post,omitempty"`
 	// Conversation is made from Business and User where it is left out, MessageID is a new one.
 	Conversation string `json:"conversation,omitempty"`
 	MessageID    string `json:"messageID,omitempty"`
@@ -53,12 +59,22 @@ type notification struct {
 	delivery  Delivery
 	// message that the lists show from now on; nil if there is none.
 	message *message
+	// read: the user has read the conversation.
+	read bool
 }
 
 func (e Event) validate() error {
 	switch {
 	case !slices.Contains([]string{"", "valid", "wrong", "missing", "old"}, e.Signature):
 		return fmt.Errorf("signature %q is not known: it must be valid, wrong, missing or old", e.Signature)
+	case !slices.Contains([]string{"", kindText, kindImage, kindSticker, kindPost}, e.Kind):
+		return fmt.Errorf("kind %q is not known: it must be text, image, sticker or post", e.Kind)
+	case e.Kind != "" && e.Kind != kindText && ((e.Event != "" && e.Event != eventReceive) || len(e.Content) > 0):
+		return errors.New("kind is for im_receive_msg without content")
+	case len(e.Image) > 0 && e.Kind != kindImage:
+		return errors.New("image needs the kind image")
+	case e.Post != "" && e.Kind != kindPost:
+		return errors.New("post needs the kind post")
 	case len(e.Content) > 0 && (!json.Valid(e.Content) || bytes.TrimLeft(e.Content, " \t\r\n")[0] != '{'):
 		return errors.New("content must be a JSON object")
 	case len(e.Content) == 0 && !madeUp(e.Event):
@@ -92,11 +108,16 @@ func (s *Simulator) compose(e Event) (*notification, error) {
 	if len(content) == 0 {
 		e.Conversation = cmp.Or(e.Conversation, conversationOf(e.Business, e.User))
 		e.MessageID = cmp.Or(e.MessageID, s.number())
+		made := contentOf(e, business, now)
+		if err := s.illustrate(made, e, now); err != nil {
+			return nil, err
+		}
 		var err error
-		if content, err = json.Marshal(contentOf(e, business, now)); err != nil {
+		if content, err = json.Marshal(made); err != nil {
 			return nil, fmt.Errorf("encoding the content: %w", err)
 		}
 	}
+	n.read = e.Event == eventRead && n.retry
 	n.delivery.MessageID, n.delivery.ConversationID = idsOf(content)
 	shown := content
 	if e.Event == eventReceiveEU && len(e.Content) == 0 { // what the webhook is silent about

@@ -22,7 +22,7 @@ func FuzzAPIBody(f *testing.F) {
 	f.Cleanup(sim.Close)
 	token := sim.IssueToken(business)
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, endpoint := range []string{tokenEndpoint, refreshEndpoint, revokeEndpoint, infoEndpoint, deleteEndpoint} {
+		for _, endpoint := range []string{tokenEndpoint, refreshEndpoint, revokeEndpoint, infoEndpoint, deleteEndpoint, sendEndpoint, uploadEndpoint, downloadEndpoint} {
 			req := httptest.NewRequest(http.MethodPost, "/open_api/v1.3/"+endpoint, strings.NewReader(body))
 			req.Header.Set("Content-Type", "application/json")
 			w := httptest.NewRecorder()

@@ -41,10 +41,10 @@ func TestReferenceIsComplete(t *testing.T) {
 	page := string(raw)
 	words := []string{
 		tokenEndpoint, refreshEndpoint, revokeEndpoint, infoEndpoint, getEndpoint, listEndpoint, updateEndpoint, deleteEndpoint,
-		conversationsEndpoint, contentEndpoint,
-		"/admin/state", "/admin/faults", "/admin/calls", "/admin/calls/count", "/admin/businesses", "/admin/consent", "/admin/tokens",
+		conversationsEndpoint, contentEndpoint, sendEndpoint, uploadEndpoint, downloadEndpoint, capabilityEndpoint,
+		"/user", "/admin/conversations", "/admin/state", "/admin/faults", "/admin/calls", "/admin/calls/count", "/admin/businesses", "/admin/consent", "/admin/tokens",
 		"/admin/tokens/revoke", "/admin/app", "/admin/webhook", "/admin/events", "/admin/deliveries",
-		"40001", "40002", "40007", "40100", "40101", "40105", "40110", "invalid_scope", "access_denied",
+		"40001", "40002", "40007", "40100", "40101", "40105", "40110", "40064", "40908", "invalid_scope", "access_denied",
 	}
 	for _, dir := range []string{".", "../../cmd/tiktok-simulator"} {
 		files, _ := filepath.Glob(filepath.Join(dir, "*.go"))

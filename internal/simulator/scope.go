@@ -14,13 +14,14 @@ var scopeName = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
 const (
 	scopeBasic        = "user.info.basic"
 	scopeReadMessages = "message.list.read"
+	scopeSendMessages = "message.list.send"
 )
 
 // DefaultScopes are granted by IssueToken where none are named.
 func DefaultScopes() []string {
 	return []string{
 		scopeBasic, "user.info.username", "user.info.stats", "user.info.profile", "user.account.type", "user.insights",
-		scopeReadMessages, "message.list.send", "message.list.manage",
+		scopeReadMessages, scopeSendMessages, "message.list.manage",
 	}
 }
 

@@ -53,6 +53,7 @@ type Simulator struct {
 	authorizations *authorizations
 	webhooks       webhooks
 	conversations  conversations
+	media          mediaStore
 	calls          callLog
 	faults         faultQueue
 	deliveries     deliveryLog
@@ -100,6 +101,9 @@ func (s *Simulator) routes() {
 	for _, path := range []string{authorizePath, authorizePath + "/{$}"} {
 		s.mux.HandleFunc(path, s.authorize)
 	}
+	s.mux.HandleFunc(userPath, s.userPage)
+	s.mux.HandleFunc(userPath+"/media", s.userMedia)
+	s.mux.HandleFunc(mediaPath+"{key}", s.serveMedia)
 	s.adminRoutes()
 }
 
