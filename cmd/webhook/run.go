@@ -130,6 +130,7 @@ func (s *servers) setup(ctx context.Context) error {
 		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil),
 		s.private(authorizations),
 		s.mgr.AddHealthzCheck("ping", healthz.Ping),
+		s.mgr.AddHealthzCheck("event-log", func(*http.Request) error { return s.events.Alive() }),
 		s.mgr.AddReadyzCheck("shutdown", process.NotStopping(ctx)),
 		s.mgr.AddReadyzCheck("event-log", func(r *http.Request) error { return s.events.Ready(r.Context()) }),
 		s.mgr.AddReadyzCheck("cache", s.cacheSynced),

@@ -79,8 +79,13 @@ func (w *worker) head(ctx context.Context, l *lane, probe bool) (*eventlog.Store
 
 // fill reads a lane's next events. w.mu is held, but not during the reading; the lane is busy.
 func (w *worker) fill(ctx context.Context, l *lane) bool {
+	// No more than what waits, where that is known: a reader that looks for more looks through the whole log, and brings it into memory.
+	limit := laneBatch
+	if !l.uncounted {
+		limit = int(min(uint64(laneBatch), max(l.pending, 1)))
+	}
 	query := eventlog.Query{
-		ChannelUID: w.uid, Lane: l.key, After: eventlog.Position{Sequence: max(l.first, 1) - 1}, Limit: laneBatch, MaxBytes: maxBufferedBytes / maxInFlight,
+		ChannelUID: w.uid, Lane: l.key, After: eventlog.Position{Sequence: max(l.first, 1) - 1}, Limit: limit, MaxBytes: maxBufferedBytes / maxInFlight,
 	}
 	through := l.last
 	w.mu.Unlock()

@@ -21,10 +21,8 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 	if err := r.validate(); err != nil {
 		return Result{}, err
 	}
-	if l.server != nil {
-		if err := l.server.room(); err != nil {
-			return Result{}, err
-		}
+	if err := l.mayStore(); err != nil {
+		return Result{}, err
 	}
 	stream := eventsStream
 	if r.ChannelUID == "" {
@@ -34,6 +32,9 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
 	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream))
+	if l.server != nil {
+		l.server.answered(err, l.opts.Clock.Now())
+	}
 	if err != nil {
 		if size, limit := int64(m.Size()), l.conn.MaxPayload(); tooLarge(err, size, limit) {
 			return Result{}, &TooLargeError{Size: size, Limit: limit}
@@ -53,6 +54,17 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 		l.watchers.tell(r.ChannelUID, ack.Sequence)
 	}
 	return Result{Duplicate: ack.Duplicate, Sequence: ack.Sequence}, nil
+}
+
+// mayStore refuses at once what could only fail later.
+func (l *Log) mayStore() error {
+	if l.server != nil {
+		return l.server.room()
+	}
+	if !l.conn.IsConnected() {
+		return &UnavailableError{Doing: "storing an event", Err: errors.New("there is no connection to the NATS server")}
+	}
+	return nil
 }
 
 // bounded gives a context an end where it has none.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -23,6 +24,9 @@ const (
 	// Effectively no limit of the server's own: MaxBytes of the stream and the disk guard are the limits. The server's default, a share of
 	// what is free when it starts, would refuse events on a disk that has room.
 	maxStore = 1 << 60
+
+	// maxUnanswered is how long appends may go without an answer before the server counts as dead.
+	maxUnanswered = 30 * time.Second
 )
 
 // embedded is a NATS server inside this process, which listens nowhere, with the data directory that it alone uses.
@@ -34,6 +38,8 @@ type embedded struct {
 	guard  diskGuard
 	// durable means that what was acknowledged is on the disk whatever happens.
 	durable bool
+	// unanswered is when the first append of those that got no answer since the last one that did was given up, in Unix nanoseconds; or 0.
+	unanswered atomic.Int64
 	// accepted is the file by which the user accepts loss, if there is any and it was accepted.
 	accepted string
 }
@@ -95,6 +101,11 @@ func (e *embedded) InProcessConn() (net.Conn, error) { return e.server.InProcess
 
 // healthy says whether the server still stores.
 func (e *embedded) healthy() error {
+	if fatal := e.log.writeFailure(); fatal != "" {
+		return &UnavailableError{
+			Doing: "looking at the embedded server", Err: fmt.Errorf("a write failed, and it stores nothing more: %s; restart the process", fatal),
+		}
+	}
 	if e.server.Running() && e.server.JetStreamEnabled() {
 		return nil
 	}
@@ -109,6 +120,28 @@ func (e *embedded) room() error {
 		return err
 	}
 	return e.guard.check()
+}
+
+// alive says whether the server can still get well by itself. While the disk is full a restart would not help either.
+func (e *embedded) alive(now time.Time) error {
+	if e.guard.measure() != nil {
+		return nil
+	}
+	if since := e.unanswered.Load(); since != 0 && now.Sub(time.Unix(0, since)) > maxUnanswered {
+		return &UnavailableError{
+			Doing: "storing events", Err: fmt.Errorf("the embedded server has answered nothing for more than %s; restart the process", maxUnanswered),
+		}
+	}
+	return e.healthy()
+}
+
+// answered takes note of whether the server answered an append.
+func (e *embedded) answered(err error, now time.Time) {
+	if err == nil {
+		e.unanswered.Store(0)
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		e.unanswered.CompareAndSwap(0, now.UnixNano())
+	}
 }
 
 // stop ends the server and lets the directory go.
@@ -133,14 +166,28 @@ type serverLog struct {
 	}
 	mu      sync.Mutex
 	problem string
+	// fatal is the last thing that was said of a write that failed: the server stores nothing more in that stream until it is started again.
+	fatal string
 }
+
+// writeFailed is how the server says that, in the only place where it does.
+const writeFailed = "critical write error"
 
 func (l *serverLog) remember(format string, v []any) string {
 	text := strings.TrimSpace(fmt.Sprintf(format, v...))
 	l.mu.Lock()
 	l.problem = text
+	if strings.Contains(text, writeFailed) {
+		l.fatal = text
+	}
 	l.mu.Unlock()
 	return text
+}
+
+func (l *serverLog) writeFailure() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
 }
 
 func (l *serverLog) lastProblem() string {

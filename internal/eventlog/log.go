@@ -122,6 +122,15 @@ func (l *Log) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Alive says whether the log can get well by itself: for a liveness probe. An embedded server whose write to the disk failed stores nothing more
+// until the process is started again.
+func (l *Log) Alive() error {
+	if l.server == nil {
+		return nil
+	}
+	return l.server.alive(l.opts.Clock.Now())
+}
+
 // Close disconnects, and stops the embedded server once everything is on the disk. What was acknowledged stays.
 func (l *Log) Close() (err error) {
 	l.close.Do(func() {

@@ -135,7 +135,10 @@ func diskFullAtOnce(ctx context.Context, s *scene) error {
 	if err := s.sender.reached(ctx, 1, 3); err != nil {
 		return err
 	}
-	if err := s.disk.fill(0); err != nil {
+	s.sender.hold()
+	err := s.disk.fill(0)
+	s.sender.resume()
+	if err != nil {
 		return err
 	}
 	refused := func() bool { return s.sender.refusals(http.StatusServiceUnavailable) >= s.o.Conversations }
