@@ -155,3 +155,10 @@ func FuzzInspectImage(f *testing.F) {
 		}
 	})
 }
+
+// chunk is a PNG's: kind and content come together.
+func chunk(kindAndContent []byte) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(kindAndContent)-4))
+	b = append(b, kindAndContent...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(kindAndContent))
+}
