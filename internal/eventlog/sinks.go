@@ -44,17 +44,9 @@ type sinkWire struct {
 
 // SaveSink stores a sink's state in place of the earlier one.
 func (l *Log) SaveSink(ctx context.Context, s SinkState) error {
-	if !isToken(s.ChannelUID) || s.Sink == "" {
-		return fmt.Errorf("a sink's position needs a channel's UID and the sink's name, not %q and %q", s.ChannelUID, s.Sink)
-	}
-	wire := sinkWire{Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence, Behind: s.Behind}
-	if !s.Position.From.IsZero() {
-		from := s.Position.From.UTC()
-		wire.From = &from
-	}
-	value, err := json.Marshal(wire)
+	value, err := encodeSink(s)
 	if err != nil {
-		return fmt.Errorf("encoding a sink's position: %w", err)
+		return err
 	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
@@ -64,10 +56,33 @@ func (l *Log) SaveSink(ctx context.Context, s SinkState) error {
 	return nil
 }
 
-// DeleteSink forgets a sink. Its channel's events stay.
-func (l *Log) DeleteSink(ctx context.Context, channelUID, sink string) error {
+func encodeSink(s SinkState) ([]byte, error) {
+	if err := validSink(s.ChannelUID, s.Sink); err != nil {
+		return nil, err
+	}
+	wire := sinkWire{Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence, Behind: s.Behind}
+	if !s.Position.From.IsZero() {
+		from := s.Position.From.UTC()
+		wire.From = &from
+	}
+	value, err := json.Marshal(wire)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a sink's position: %w", err)
+	}
+	return value, nil
+}
+
+func validSink(channelUID, sink string) error {
 	if !isToken(channelUID) || sink == "" {
 		return fmt.Errorf("a sink's position needs a channel's UID and the sink's name, not %q and %q", channelUID, sink)
+	}
+	return nil
+}
+
+// DeleteSink forgets a sink. Its channel's events stay.
+func (l *Log) DeleteSink(ctx context.Context, channelUID, sink string) error {
+	if err := validSink(channelUID, sink); err != nil {
+		return err
 	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
@@ -111,14 +126,8 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 		if err != nil {
 			return nil, err
 		}
-		if state.Position.Sequence > end {
-			l.opts.Log.Info("a sink's position was beyond the end of the event log, which has lost its newest events; it is moved back",
-				"channel", state.Namespace+"/"+state.Name, "sink", state.Sink)
-			state.Position.Sequence = end
-			if end == 0 {
-				state.Position.From = time.Time{}
-			}
-			maps.DeleteFunc(state.Behind, func(_ string, u Undone) bool { return u.Sequence > end })
+		// On an external server, others store while this is read: LoadSink looks at the end after the position.
+		if l.server != nil && l.moveBack(&state, end) {
 			if err := l.SaveSink(ctx, state); err != nil {
 				return nil, err
 			}
@@ -132,6 +141,21 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 			return dedupe(states), nil
 		}
 	}
+}
+
+// moveBack takes a position beyond the log's end back to it, and says whether it had to.
+func (l *Log) moveBack(state *SinkState, end uint64) bool {
+	if state.Position.Sequence <= end {
+		return false
+	}
+	l.opts.Log.Info("a sink's position was beyond the end of the event log, which has lost its newest events; it is moved back",
+		"channel", state.Namespace+"/"+state.Name, "sink", state.Sink)
+	state.Position.Sequence = end
+	if end == 0 {
+		state.Position.From = time.Time{}
+	}
+	maps.DeleteFunc(state.Behind, func(_ string, u Undone) bool { return u.Sequence > end })
+	return true
 }
 
 // dedupe keeps the newest state of each sink: one that was saved while the list was read appears twice.
