@@ -124,7 +124,7 @@ func (e *embedded) room() error {
 
 // alive says whether the server can still get well by itself. While the disk is full a restart would not help either.
 func (e *embedded) alive(now time.Time) error {
-	if e.guard.measure() != nil {
+	if full := e.guard.measure() != nil; full {
 		return nil
 	}
 	if since := e.unanswered.Load(); since != 0 && now.Sub(time.Unix(0, since)) > maxUnanswered {
