@@ -1,0 +1,216 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+func TestDecide(t *testing.T) {
+	for name, c := range map[string]struct {
+		shards   int
+		view     view
+		claim    []int
+		giveBack []int
+	}{
+		"alone, at the start":            {4, view{members: 1, free: []int{0, 1, 2, 3}}, []int{0, 1, 2, 3}, nil},
+		"one of two claims half":         {4, view{members: 2, free: []int{0, 1, 2, 3}}, []int{0, 1}, nil},
+		"from its own place on":          {4, view{members: 2, free: []int{0, 1, 2, 3}, offset: 3}, []int{3, 0}, nil},
+		"rounded up, so that all are":    {4, view{members: 3, free: []int{0, 1, 2, 3}}, []int{0, 1}, nil},
+		"another one came":               {4, view{members: 2, mine: []int{3, 1, 0, 2}}, nil, []int{2, 3}},
+		"has its share":                  {4, view{members: 2, mine: []int{0, 1}, free: []int{2}}, nil, nil},
+		"another one died":               {4, view{members: 1, mine: []int{0, 1}, free: []int{3, 2}}, []int{2, 3}, nil},
+		"more replicas than shards":      {2, view{members: 5, free: []int{0, 1}}, []int{0}, nil},
+		"nothing is free":                {4, view{members: 2}, nil, nil},
+		"no members counts as one alone": {2, view{free: []int{0, 1}}, []int{0, 1}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := decide(c.shards, c.view)
+			if !slices.Equal(got.claim, c.claim) || !slices.Equal(got.giveBack, c.giveBack) {
+				t.Errorf("claims %v and gives back %v, want %v and %v", got.claim, got.giveBack, c.claim, c.giveBack)
+			}
+		})
+	}
+}
+
+// brokenStore fails where it is told to.
+type brokenStore struct {
+	Store
+	broken bool
+}
+
+func (b *brokenStore) Put(ctx context.Context, key, holder string, revision uint64) (uint64, error) {
+	if b.broken {
+		return 0, errors.New("no server")
+	}
+	return b.Store.Put(ctx, key, holder, revision)
+}
+
+// group is a few replicas that share a real store and a clock.
+type group struct {
+	t     *testing.T
+	clock *clocktesting.FakeClock
+	store Store
+}
+
+func newGroup(t *testing.T) *group {
+	log, err := eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	store, err := log.OpenLeases(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &group{t: t, clock: clocktesting.NewFakeClock(time.Now()), store: store}
+}
+
+func (g *group) join(id string) (*Shared, *brokenStore) {
+	g.t.Helper()
+	store := &brokenStore{Store: g.store}
+	s, err := New(Options{Store: store, ID: id, Clock: g.clock})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return s, store
+}
+
+// rounds lets time pass, and the replicas renew, and checks that no channel is ever served twice.
+func (g *group) rounds(n int, alive ...*Shared) {
+	g.t.Helper()
+	for range n {
+		for _, s := range alive {
+			_ = s.round(g.t.Context()) // a broken one fails
+			g.exclusive(alive)
+		}
+		for range 3 {
+			g.clock.Step(time.Second)
+			g.exclusive(alive)
+		}
+	}
+}
+
+func (g *group) exclusive(all []*Shared) {
+	g.t.Helper()
+	for shard := range Shards {
+		var by []string
+		for _, s := range all {
+			s.mu.Lock()
+			if s.term(shard) != 0 {
+				by = append(by, s.opts.ID)
+			}
+			s.mu.Unlock()
+		}
+		if len(by) > 1 {
+			g.t.Fatalf("shard %d is served by %v at once", shard, by)
+		}
+	}
+}
+
+func (g *group) held(want ...int) func(...*Shared) {
+	return func(all ...*Shared) {
+		g.t.Helper()
+		var got []int
+		for _, s := range all {
+			got = append(got, s.Held())
+		}
+		if !slices.Equal(got, want) {
+			g.t.Fatalf("the replicas hold %v shards, want %v", got, want)
+		}
+	}
+}
+
+func TestReplicasShareAndTakeOver(t *testing.T) {
+	g := newGroup(t)
+	a, _ := g.join("a")
+	b, broken := g.join("b")
+	g.rounds(1, a)
+	g.held(Shards)(a)
+	term := a.Term("uid")
+	g.rounds(3, a, b)
+	g.held(Shards/2, Shards/2)(a, b)
+
+	// b cannot renew: it stops by its own clock before a may take over.
+	broken.broken = true
+	g.rounds(1, a, b)
+	g.held(Shards/2, Shards/2)(a, b)
+	g.rounds(2, a, b)
+	g.held(Shards/2, 0)(a, b)
+	g.rounds(2, a, b)
+	g.held(Shards, 0)(a, b)
+
+	// It comes back, and gets a share again, for another term.
+	broken.broken = false
+	g.rounds(4, a, b)
+	g.held(Shards/2, Shards/2)(a, b)
+	if a.Term("uid") == term && b.Term("uid") != 0 {
+		t.Error("both serve a channel")
+	}
+	if a.Term("uid") == 0 && b.Term("uid") == 0 {
+		t.Error("nobody serves a channel")
+	}
+
+	// An orderly end gives back at once.
+	b.release(t.Context())
+	g.rounds(1, a)
+	g.held(Shards, 0)(a, b)
+}
+
+func TestShardIsGivenBackAfterItsWorkHasEnded(t *testing.T) {
+	g := newGroup(t)
+	a, _ := g.join("a")
+	b, _ := g.join("b")
+	g.rounds(1, a)
+	ended := false
+	a.Listen(func() {
+		ended = true
+		all, err := g.store.All(t.Context())
+		for shard := range Shards {
+			if holder := all[shardKey(shard)].Holder; err != nil || holder != "a" {
+				t.Errorf("while its work ends, shard %d is held by %q, %v", shard, holder, err)
+			}
+		}
+	})
+	_ = b.round(t.Context())
+	if err := a.round(t.Context()); err != nil || !ended {
+		t.Fatalf("%v, listener called: %v", err, ended)
+	}
+	g.held(Shards / 2)(a)
+}
+
+func TestStartRunsByTheClockAndReleasesAtTheEnd(t *testing.T) {
+	g := newGroup(t)
+	s, err := New(Options{Store: g.store, ID: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan struct{}, 8)
+	s.Listen(func() { changed <- struct{}{} })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Start(ctx) }()
+	<-changed
+	if s.Held() != Shards || s.Term("uid") == 0 {
+		t.Errorf("holds %d", s.Held())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	all, err := g.store.All(t.Context())
+	if err != nil || len(all) != 0 || s.Held() != 0 {
+		t.Errorf("left: %v, %v", fmt.Sprint(all), err)
+	}
+}

@@ -1,0 +1,210 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+const (
+	shardPrefix = "shard."
+	// roundTimeout bounds one round, so that a server that does not answer is asked again while leases may still be saved.
+	roundTimeout = 2500 * time.Millisecond
+	// writesAtOnce is how many leases are written at once.
+	writesAtOnce = 8
+)
+
+func shardKey(shard int) string { return shardPrefix + strconv.Itoa(shard) }
+
+// round renews what this replica holds, looks at the others, and claims or gives back.
+func (s *Shared) round(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	// Renewing comes first, and needs nothing but itself to work.
+	lost, err := s.renew(ctx)
+	if lost > 0 {
+		s.opts.Logger.Info("another replica has taken over channels of this one", "shards", lost)
+		s.tell()
+	}
+	if err != nil {
+		return err
+	}
+	all, err := s.opts.Store.All(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.renewMember(ctx, all); err != nil {
+		return err
+	}
+	d := decide(Shards, s.look(all))
+	if err := s.giveBack(ctx, d.giveBack); err != nil {
+		return err
+	}
+	return s.claim(ctx, all, d.claim)
+}
+
+// renewMember renews the record by which the others count this replica.
+func (s *Shared) renewMember(ctx context.Context, all map[string]eventlog.Lease) error {
+	key := memberPrefix + s.opts.ID
+	revision, err := s.opts.Store.Put(ctx, key, s.opts.ID, all[key].Revision)
+	if err != nil {
+		return fmt.Errorf("renewing the record of this replica: %w", err)
+	}
+	s.member = revision
+	return nil
+}
+
+// renew renews the leases, and forgets those that others have.
+func (s *Shared) renew(ctx context.Context) (lost int, err error) {
+	type renewal struct {
+		shard    int
+		revision uint64
+	}
+	s.mu.Lock()
+	var renewals []renewal
+	for shard, l := range s.held {
+		if s.term(shard) == 0 { // over: it is claimed anew, for another term
+			delete(s.held, shard)
+			lost++
+			continue
+		}
+		renewals = append(renewals, renewal{shard, l.revision})
+	}
+	s.mu.Unlock()
+	var mu sync.Mutex
+	each(renewals, func(r renewal) {
+		before := s.opts.Clock.Now()
+		revision, putErr := s.opts.Store.Put(ctx, shardKey(r.shard), s.opts.ID, r.revision)
+		mu.Lock()
+		defer mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case putErr == nil:
+			s.held[r.shard].revision = revision
+			if s.term(r.shard) != 0 { // else it was over in between, and stays so
+				s.held[r.shard].renewed = before
+			}
+		case errors.Is(putErr, eventlog.ErrLeaseChanged):
+			delete(s.held, r.shard)
+			lost++
+		default:
+			err = fmt.Errorf("renewing a lease: %w", putErr)
+		}
+	})
+	return lost, err
+}
+
+// look finds out who lives and what is free.
+func (s *Shared) look(all map[string]eventlog.Lease) view {
+	now := s.opts.Clock.Now()
+	offset := fnv.New32a()
+	_, _ = offset.Write([]byte(s.opts.ID)) // it never fails
+	v := view{members: 1, offset: int(offset.Sum32() % Shards)}
+	for key := range s.seen {
+		if _, ok := all[key]; !ok {
+			delete(s.seen, key)
+		}
+	}
+	for key, l := range all {
+		if s.seen[key].revision != l.Revision {
+			s.seen[key] = sighting{l.Revision, now}
+		}
+		if strings.HasPrefix(key, memberPrefix) && l.Holder != s.opts.ID && s.alive(key, now) {
+			v.members++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for shard := range Shards {
+		key := shardKey(shard)
+		l, ok := all[key]
+		switch {
+		case s.held[shard] != nil:
+			v.mine = append(v.mine, shard)
+		case !ok, l.Holder == s.opts.ID, !s.alive(key, now):
+			v.free = append(v.free, shard)
+		}
+	}
+	return v
+}
+
+// alive says that a record was seen to change within takeAfter.
+func (s *Shared) alive(key string, now time.Time) bool { return now.Sub(s.seen[key].at) < takeAfter }
+
+func (s *Shared) claim(ctx context.Context, all map[string]eventlog.Lease, shards []int) error {
+	var mu sync.Mutex
+	var gained int
+	var failed error
+	each(shards, func(shard int) {
+		before := s.opts.Clock.Now()
+		key := shardKey(shard)
+		revision, err := s.opts.Store.Put(ctx, key, s.opts.ID, all[key].Revision)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
+			s.mu.Lock()
+			s.lastTerm++
+			s.held[shard] = &lease{term: s.lastTerm, revision: revision, renewed: before}
+			s.mu.Unlock()
+			gained++
+		case errors.Is(err, eventlog.ErrLeaseChanged): // another replica was faster
+		default:
+			failed = fmt.Errorf("claiming a lease: %w", err)
+		}
+	})
+	s.short = gained < len(shards)
+	if gained > 0 {
+		s.opts.Logger.Info("this replica serves more channels from now on", "shards", gained)
+		s.tell()
+	}
+	return failed
+}
+
+// giveBack ends the serving of shards, then lets others have them.
+func (s *Shared) giveBack(ctx context.Context, shards []int) error {
+	if len(shards) == 0 {
+		return nil
+	}
+	revisions := map[int]uint64{}
+	s.mu.Lock()
+	for _, shard := range shards {
+		revisions[shard] = s.held[shard].revision
+		delete(s.held, shard)
+	}
+	s.mu.Unlock()
+	s.tell() // returns when nothing is under way any more
+	var mu sync.Mutex
+	var failed error
+	each(shards, func(shard int) {
+		err := s.opts.Store.Drop(ctx, shardKey(shard), revisions[shard])
+		if err != nil && !errors.Is(err, eventlog.ErrLeaseChanged) {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = fmt.Errorf("giving back a lease: %w", err) // it runs out by itself
+		}
+	})
+	return failed
+}
+
+// each calls f for all, several at a time, and returns when it has for all.
+func each[T any](all []T, f func(T)) {
+	var running sync.WaitGroup
+	slots := make(chan struct{}, writesAtOnce)
+	for _, one := range all {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			f(one)
+		})
+	}
+	running.Wait()
+}
