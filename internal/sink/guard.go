@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// Guard is for net.Dialer.Control: it refuses, with an *AddressError, to connect to anything but public addresses. It sees the address that a
-// name was resolved to, each time a connection is made, so that a name which resolves differently later gets nowhere either.
+// Guard is for net.Dialer.Control, of whoever dials addresses that others name, not of sinks alone: it refuses, with an *AddressError, to
+// connect to anything but public addresses. It sees the address that a name was resolved to, each time a connection is made, so that a name
+// which resolves differently later gets nowhere either.
 func Guard(network, address string, _ syscall.RawConn) error {
 	if !strings.HasPrefix(network, "tcp") {
-		return fmt.Errorf("sinks are reached over TCP, not %s", network)
+		return fmt.Errorf("public addresses are reached over TCP, not %s", network)
 	}
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {

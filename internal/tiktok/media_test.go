@@ -7,11 +7,14 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
@@ -111,6 +114,9 @@ func TestDownloadsAreBounded(t *testing.T) {
 	} {
 		client := newClient(t, download(t, "/m", handler).URL)
 		media, err := client.DownloadMedia(soon(t), access, "b", videoRef, 10)
+		if (err != nil) != (name == "announced") {
+			t.Errorf("%s: %v before anything was read", name, err)
+		}
 		read := 0
 		if err == nil {
 			var body []byte
@@ -170,6 +176,24 @@ func TestDownloadsStayWhereTheyMay(t *testing.T) {
 	}
 	if n := len(elsewhere.taken()); n != 0 {
 		t.Errorf("%d requests arrived elsewhere", n)
+	}
+}
+
+// TestDownloadsThroughTheGuard: with the guard of sinks, no way of writing an address leads to this machine or its network.
+func TestDownloadsThroughTheGuard(t *testing.T) {
+	inside := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the inside was reached") }))
+	defer inside.Close()
+	_, port, err := net.SplitHostPort(inside.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"} {
+		server := serve(t, answerJSON(`{"code":0,"data":{"download_url":"https://`+host+`:`+port+`/"}}`))
+		client := newClient(t, server.URL, func(c *tiktok.Config) { c.DialDownload = sink.Guard })
+		_, err := client.DownloadMedia(soon(t), access, "b", videoRef, 10)
+		if e := asError(t, err); strings.Contains(e.Message, "certificate") || e.HTTPStatus != 0 {
+			t.Errorf("%s: %v, so it was dialled", host, e)
+		}
 	}
 }
 
