@@ -124,6 +124,7 @@ func (s *servers) setup(ctx context.Context) error {
 	return errors.Join(
 		router.SetupWithManager(s.mgr),
 		s.mgr.Add(fetcher),
+		s.mgr.Add(&deadletter.Replayer{Jobs: s.events, Logger: s.log.WithName("replay")}),
 		channelEvents.SetupWithManager(s.mgr),
 		s.mgr.Add(&removal.Worker{Reader: s.mgr.GetCache(), Jobs: s.events, Tokens: tokens, Logger: s.log.WithName("removal")}),
 		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),
@@ -192,6 +193,7 @@ func (s *servers) private(authorizations *oauth.Handler) error {
 	}{
 		deadletter.ListPattern: {"list", letters.List}, deadletter.GetPattern: {"get", letters.Get},
 		deadletter.ReplayPattern: {"create", letters.Replay}, deadletter.ReplayAllPattern: {"create", letters.ReplayAll},
+		deadletter.ReplayEventsPattern: {"create", letters.ReplayEvents},
 	} {
 		mux.Handle(pattern, gate.Require(access.Rule{Verb: route.verb, Subresource: deadletter.Subresource}, route.handle))
 	}

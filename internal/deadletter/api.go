@@ -45,6 +45,8 @@ type Log interface {
 	DeadLetters(ctx context.Context, q eventlog.DeadLetterQuery) (letters []eventlog.DeadLetter, more bool, err error)
 	DeadLetter(ctx context.Context, id uint64) (*eventlog.DeadLetter, error)
 	Revive(ctx context.Context, d eventlog.DeadLetter) error
+	Events(ctx context.Context, q eventlog.Query) (events []*eventlog.Stored, more bool, err error)
+	AddJob(ctx context.Context, j eventlog.Job) error
 }
 
 // API serves the patterns.

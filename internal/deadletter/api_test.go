@@ -22,6 +22,7 @@ import (
 type bench struct {
 	t   *testing.T
 	log *eventlog.Log
+	api *deadletter.API
 	url string
 }
 
@@ -37,7 +38,12 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	channel := func(name string) *v1alpha1.TiktokChannel {
-		return &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name)}}
+		return &v1alpha1.TiktokChannel{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID("uid-" + name)},
+			Spec: v1alpha1.TiktokChannelSpec{
+				AppRef: v1alpha1.TiktokAppReference{Name: "app"}, Sinks: []v1alpha1.Sink{{Name: "crm"}, {Name: "audit"}},
+			},
+		}
 	}
 	api := &deadletter.API{
 		Reader: fake.NewClientBuilder().WithScheme(scheme).WithObjects(channel("main"), channel("other")).Build(), Events: log,
@@ -47,9 +53,10 @@ func newBench(t *testing.T) *bench {
 	mux.HandleFunc(deadletter.GetPattern, api.Get)
 	mux.HandleFunc(deadletter.ReplayPattern, api.Replay)
 	mux.HandleFunc(deadletter.ReplayAllPattern, api.ReplayAll)
+	mux.HandleFunc(deadletter.ReplayEventsPattern, api.ReplayEvents)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return &bench{t: t, log: log, url: server.URL + "/v1/namespaces/shop/channels/"}
+	return &bench{t: t, log: log, api: api, url: server.URL + "/v1/namespaces/shop/channels/"}
 }
 
 // bury stores dead letters of a channel's sink.
