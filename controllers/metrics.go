@@ -9,7 +9,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
-	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
 // Results of a refresh, as the metric's label.
@@ -27,8 +26,6 @@ const (
 // Metrics are the manager's own.
 type Metrics struct {
 	refreshes *prometheus.CounterVec
-	requests  *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
 }
 
 // NewMetrics registers the manager's metrics.
@@ -38,32 +35,17 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "tiktok_operator_token_refreshes_total",
 			Help: "Token refreshes by result: succeeded, imported, import_ignored, superseded, refused, app_refused, rate_limited, failed.",
 		}, []string{"result"}),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tiktok_operator_tiktok_requests_total",
-			Help: "Calls to TikTok by TiktokApp, endpoint and code (TikTok's, or http_NNN, network, malformed).",
-		}, []string{"app", "endpoint", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "tiktok_operator_tiktok_request_duration_seconds",
-			Help:    "Time that TikTok took to answer, by endpoint.",
-			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 20},
-		}, []string{"endpoint"}),
 	}
 	for _, result := range []string{
 		resultSucceeded, resultImported, resultImportIgnored, resultSuperseded, resultRefused, resultAppRefused, resultRateLimited, resultFailed,
 	} {
 		m.refreshes.WithLabelValues(result) // a counter that appears only with its first failure cannot be alerted on
 	}
-	registry.MustRegister(m.refreshes, m.requests, m.duration)
+	registry.MustRegister(m.refreshes)
 	return m
 }
 
 func (m *Metrics) refreshed(result string) { m.refreshes.WithLabelValues(result).Inc() }
-
-// ObserveCall counts a call to TikTok. It has the type of appclient.Options.Observe.
-func (m *Metrics) ObserveCall(app string, o tiktok.Observation) {
-	m.requests.WithLabelValues(app, o.Endpoint, o.Code).Inc()
-	m.duration.WithLabelValues(o.Endpoint).Observe(o.Duration.Seconds())
-}
 
 // ChannelCollector exports the state of channels and apps by listing the cache when it is scraped: there are no stale series.
 type ChannelCollector struct {

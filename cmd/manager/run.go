@@ -134,7 +134,7 @@ func portsOnly(object any) (any, error) {
 func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tokenstore.Store, o *options) error {
 	counters := controllers.NewMetrics(metrics.Registry)
 	metrics.Registry.MustRegister(&controllers.ChannelCollector{Reader: mgr.GetCache()})
-	apps := appclient.New(appclient.Options{Reader: live, CacheFor: 5 * time.Second, Observe: counters.ObserveCall})
+	apps := appclient.New(appclient.Options{Reader: live, CacheFor: 5 * time.Second, Observe: appclient.CountCalls(metrics.Registry)})
 	suspects := controllers.NewSuspectApps()
 	recorder := mgr.GetEventRecorder("tiktok-operator")
 	links := &controllers.AuthorizationLinks{Client: live, Namespace: o.Namespace, Clock: clock.RealClock{}}

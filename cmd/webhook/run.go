@@ -86,7 +86,7 @@ func (s *servers) setup(ctx context.Context) error {
 	if err := ingest.IndexChannels(ctx, s.mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("indexing channels: %w", err)
 	}
-	apps := appclient.New(appclient.Options{Reader: s.live, CacheFor: 30 * time.Second})
+	apps := appclient.New(appclient.Options{Reader: s.live, CacheFor: 30 * time.Second, Observe: appclient.CountCalls(s.registry)})
 	router := ingest.NewRouter(s.mgr.GetCache(), s.events, s.log.WithName("ingest"))
 	webhooks, err := ingest.New(ingest.Options{
 		Reader: s.mgr.GetCache(), Credentials: apps, Log: s.events, Router: router,
@@ -101,8 +101,12 @@ func (s *servers) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	owner, err := s.ownership(ctx)
+	if err != nil {
+		return err
+	}
 	dispatcher, err := dispatch.New(dispatch.Options{
-		Log: s.events, Reader: s.live, AllowPrivateSinks: s.options.allowPrivateSinks, Registerer: s.registry,
+		Log: s.events, Ownership: owner, Reader: s.live, AllowPrivateSinks: s.options.allowPrivateSinks, Registerer: s.registry,
 		Logger: s.log.WithName("dispatch"),
 	})
 	if err != nil {
@@ -121,6 +125,9 @@ func (s *servers) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Of these, the dispatcher alone divides channels among replicas. The fetcher and the removals are work queues (eventlog.WorkJobs), of
+	// which each job is one replica's at a time; what the router and the channel events store is recognised by its id when another replica
+	// stores it too.
 	return errors.Join(
 		router.SetupWithManager(s.mgr),
 		s.mgr.Add(fetcher),

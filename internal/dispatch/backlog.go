@@ -110,7 +110,7 @@ func (w *worker) recount(ctx context.Context) {
 		if err == nil {
 			w.waiting.settle(n)
 		}
-		over := n.Exact || err != nil || w.stopped || w.d.stopping()
+		over := n.Exact || err != nil || w.stopped || ctx.Err() != nil || w.d.stopping()
 		if over {
 			w.waiting.counting, w.waiting.told = false, nil
 		}

@@ -56,8 +56,10 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 			Namespace: channel.Namespace, Name: channel.Name, ChannelUID: string(key.uid), Sink: key.sink,
 			Position: eventlog.Position{From: d.opts.Clock.Now().Add(-newSinkOverlap)},
 		}
-		if err := d.opts.Log.SaveSink(ctx, state); err != nil {
-			return nil, err
+		if d.shared == nil { // else it is stored by the replica that serves the channel
+			if err := d.opts.Log.SaveSink(ctx, state); err != nil {
+				return nil, err
+			}
 		}
 	}
 	w = d.newWorker(channel, state)
@@ -67,11 +69,10 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 		d.workers[channel] = map[sinkKey]*worker{}
 	}
 	d.workers[channel][key] = w
-	delete(d.stored[channel], key)
-	if len(d.stored[channel]) == 0 {
-		delete(d.stored, channel)
-	}
+	delete(d.abandoned, key)
+	d.unstore(channel, key)
 	d.byUID[w.uid] = append(slices.Clone(d.byUID[w.uid]), w) // notify reads the old slice without the lock
+	d.shared.kick()
 	return w, nil
 }
 
@@ -98,15 +99,21 @@ func (d *Dispatcher) drop(ctx context.Context, channel types.NamespacedName, wan
 	}
 	var errs []error
 	for _, key := range forgotten {
+		if d.shared != nil && d.term(string(key.uid)) == 0 {
+			// Its replica forgets it; a replica that lags behind must not forget one that has been made anew. If there is no such replica
+			// at the moment, the next one does.
+			d.mu.Lock()
+			d.abandoned[key] = struct{}{}
+			d.unstore(channel, key)
+			d.mu.Unlock()
+			continue
+		}
 		if err := d.opts.Log.DeleteSink(ctx, string(key.uid), key.sink); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		d.mu.Lock()
-		delete(d.stored[channel], key)
-		if len(d.stored[channel]) == 0 {
-			delete(d.stored, channel)
-		}
+		d.unstore(channel, key)
 		d.mu.Unlock()
 	}
 	return errors.Join(errs...)
@@ -134,4 +141,12 @@ func (d *Dispatcher) store(channel types.NamespacedName, key sinkKey, state even
 		d.stored[channel] = map[sinkKey]eventlog.SinkState{}
 	}
 	d.stored[channel][key] = state
+}
+
+// unstore forgets a position. d.mu is held.
+func (d *Dispatcher) unstore(channel types.NamespacedName, key sinkKey) {
+	delete(d.stored[channel], key)
+	if len(d.stored[channel]) == 0 {
+		delete(d.stored, channel)
+	}
 }

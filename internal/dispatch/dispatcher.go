@@ -46,6 +46,8 @@ const (
 // Options of a Dispatcher.
 type Options struct {
 	Log EventLog
+	// Ownership divides the channels where several replicas share the log, which must be a SharedLog; nil means that this one serves all.
+	Ownership Ownership
 	// Reader reads Services and Secrets from the API server, uncached.
 	Reader client.Reader
 	// AllowPrivateSinks lets sinks with a uri be loopback and private addresses.
@@ -69,6 +71,7 @@ type Dispatcher struct {
 	public, services *http.Client
 	metrics          *metrics
 	random           func() float64
+	shared           *shared // nil without other replicas
 
 	// loaded is closed once the stored positions are known.
 	loaded chan struct{}
@@ -81,6 +84,8 @@ type Dispatcher struct {
 	byUID    map[string][]*worker
 	// stored are the positions of sinks for which there is no worker yet.
 	stored map[types.NamespacedName]map[sinkKey]eventlog.SinkState
+	// abandoned are sinks that are gone, whose states another replica was to forget.
+	abandoned map[sinkKey]struct{}
 }
 
 // sinkKey is a sink of one incarnation of a channel.
@@ -110,9 +115,15 @@ func New(opts Options) (*Dispatcher, error) {
 		opts: opts, public: newClient(newTransport(!opts.AllowPrivateSinks)), services: newClient(opts.ServiceTransport),
 		random: rand.Float64, loaded: make(chan struct{}),
 		workers: map[types.NamespacedName]map[sinkKey]*worker{}, byUID: map[string][]*worker{},
-		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{},
+		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{}, abandoned: map[sinkKey]struct{}{},
 	}
 	var err error
+	if d.shared, err = newShared(&opts); err != nil {
+		return nil, err
+	}
+	if d.shared != nil {
+		d.shared.owner.Listen(d.yield)
+	}
 	d.metrics, err = newMetrics(opts.Registerer, d)
 	return d, err
 }
@@ -131,7 +142,12 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 	defer cancel()
 	close(d.loaded)
 
+	var owning sync.WaitGroup
+	if d.shared != nil {
+		owning.Go(func() { d.own(ctx) })
+	}
 	d.watch(ctx, attempts)
+	owning.Wait()
 
 	d.mu.Lock()
 	d.running = false

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
@@ -24,21 +25,38 @@ func (w *worker) save(ctx context.Context, must bool) {
 		w.saved.must = w.saved.must || must
 		return
 	}
-	for w.saved.dirty && (must || w.d.opts.Clock.Since(w.saved.at) >= saveInterval) {
-		state := w.state()
+	for w.saved.dirty && !w.fenced && (must || w.d.opts.Clock.Since(w.saved.at) >= saveInterval) {
+		state, revision := w.state(), w.revision
 		w.saved.dirty, w.saved.active = false, true
 		w.mu.Unlock()
 		// An attempt that was given up is no reason to forget the ones that succeeded.
-		err := w.d.opts.Log.SaveSink(context.WithoutCancel(ctx), state)
+		next, err := w.d.saveState(context.WithoutCancel(ctx), state, revision)
 		w.mu.Lock()
 		w.saved.active, w.saved.at = false, w.d.opts.Clock.Now()
+		if errors.Is(err, eventlog.ErrSinkChanged) {
+			// Another replica serves the sink, or has: what is known here is old. It may also be that an earlier state was stored although
+			// the answer was lost; it is what is gone on from.
+			w.fenced, w.saved.must = true, false
+			w.logger().Info("a sink's position was stored by another replica meanwhile; it is read anew")
+			w.d.shared.kick()
+			return
+		}
 		if err != nil {
 			w.saved.dirty, w.saved.must = true, false
 			w.logger().V(1).Info("a sink's position was not stored; it will be with the next one", "reason", err.Error())
 			return
 		}
+		w.revision = next
 		must, w.saved.must = w.saved.must, false
 	}
+}
+
+// saveState stores a state, fenced where replicas share the log.
+func (d *Dispatcher) saveState(ctx context.Context, state eventlog.SinkState, revision uint64) (uint64, error) {
+	if d.shared == nil {
+		return 0, d.opts.Log.SaveSink(ctx, state)
+	}
+	return d.shared.log.AdvanceSink(ctx, state, revision)
 }
 
 // state is the worker's state as the log keeps it. w.mu is held, or the worker has stopped.

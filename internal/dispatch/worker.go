@@ -35,8 +35,20 @@ type worker struct {
 	uid     string
 	sink    string
 
+	// initial is where a sink begins that has no stored state.
+	initial eventlog.SinkState
+
+	// shift is held while the work of a term ends, or that of another begins.
+	shift sync.Mutex
+
 	// All below is guarded by mu.
-	mu      sync.Mutex
+	mu sync.Mutex
+	// term is that of the channel for which the worker works; 0 while it has no state to work from.
+	term uint64
+	// revision is that of the stored state, and fenced says that another replica has stored one since. Only where replicas share the log.
+	revision uint64
+	fenced   bool
+
 	config  *config
 	stopped bool
 	done    sync.WaitGroup
@@ -70,16 +82,24 @@ type config struct {
 }
 
 func (d *Dispatcher) newWorker(channel types.NamespacedName, state eventlog.SinkState) *worker {
-	w := &worker{
-		d: d, channel: channel, uid: state.ChannelUID, sink: state.Sink, position: state.Position, lanes: map[string]*lane{},
-		reading: reading{more: true},
+	w := &worker{d: d, channel: channel, uid: state.ChannelUID, sink: state.Sink, initial: state}
+	if d.shared != nil { // it waits until this replica serves the channel
+		w.forget()
+		return w
 	}
+	w.term = 1
+	w.restore(state)
+	return w
+}
+
+// restore sets the state to work from. w.mu is held, or nobody else knows w yet.
+func (w *worker) restore(state eventlog.SinkState) {
+	w.position, w.lanes, w.reading.more = state.Position, map[string]*lane{}, true
 	for key, undone := range state.Behind {
 		l := restored(key, undone, state.Position.Sequence)
 		w.lanes[key] = l
 		w.makeReady(l)
 	}
-	return w
 }
 
 // configure sets what the worker delivers by. A change takes effect at once, in the midst of a back-off too.
@@ -135,7 +155,12 @@ func (w *worker) pause() {
 
 // mayWork says whether the worker may deliver. w.mu is held.
 func (w *worker) mayWork() bool {
-	return !w.stopped && w.config != nil && !w.config.suspend && !w.d.stopping()
+	return !w.stopped && w.config != nil && !w.config.suspend && w.owned() && !w.d.stopping()
+}
+
+// owned says whether the worker's state is that of its channel's present term, and nobody else's. w.mu is held.
+func (w *worker) owned() bool {
+	return w.term != 0 && !w.fenced && w.term == w.d.term(w.uid)
 }
 
 // spawn runs f in a goroutine that stop waits for; it fails while the Dispatcher does not run. w.mu is held, and the worker not stopped.

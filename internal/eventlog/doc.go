@@ -13,6 +13,7 @@
 //	TIKTOK_DEAD       tiktok.dead.<channel>.<sink>               events that a sink did not take, with the reason 30 days
 //	TIKTOK_JOBS       tiktok.jobs.<kind>.<channel>               work that an event entails, with the event         until done, 72 h
 //	KV_tiktok-once    $KV.tiktok-once.<id>                       single-use ids                                 24 h
+//	KV_tiktok-sends   $KV.tiktok-sends.<id>                      what became of messages of applications        48 h
 //
 // <channel> is the UID of the TiktokChannel and <sink> the sink's name. <conversation>, <business> and single-use ids come from outside and
 // are hashed, <app> is hashed where it holds a dot, so that nothing foreign is ever read as a subject's structure. "_" stands for an event

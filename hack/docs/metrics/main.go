@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/controllers"
+	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/fetch"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
@@ -38,8 +39,10 @@ func main() {
 func run(out io.Writer) error {
 	manager, webhook := &heard{}, &heard{}
 	controllers.NewMetrics(manager)
+	appclient.CountCalls(manager)
 	manager.MustRegister(&controllers.ChannelCollector{})
 	// As cmd/webhook does, with nothing behind them: only what they register is wanted.
+	appclient.CountCalls(webhook)
 	_, ingestErr := ingest.New(ingest.Options{Registerer: webhook})
 	_, dispatchErr := dispatch.New(dispatch.Options{Registerer: webhook, Reader: client.Reader(nil)})
 	_, oauthErr := oauth.CountResults(webhook)

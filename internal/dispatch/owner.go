@@ -1,0 +1,210 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// Ownership says which channels this replica serves, where several share the event log. *ownership.Shared is one.
+type Ownership interface {
+	// Term is 0 while another replica serves the channel, else a number that is another one for each time that this replica begins to.
+	Term(channelUID string) uint64
+	// Listen has f called after each change. What f ended is not served elsewhere before it returns.
+	Listen(f func())
+}
+
+// SharedLog is what the Dispatcher needs of an event log that replicas share. *eventlog.Log is one.
+type SharedLog interface {
+	LoadSink(ctx context.Context, channelUID, sink string) (state eventlog.SinkState, revision uint64, err error)
+	AdvanceSink(ctx context.Context, s eventlog.SinkState, revision uint64) (next uint64, err error)
+}
+
+const (
+	// takeRetry is the wait after the state of a sink could not be taken over.
+	takeRetry = time.Second
+	// takeAtOnce is how many sinks are taken over at once.
+	takeAtOnce = 16
+)
+
+// shared is the work of one replica of several.
+type shared struct {
+	owner Ownership
+	log   SharedLog
+	wake  chan struct{}
+}
+
+func newShared(opts *Options) (*shared, error) {
+	if opts.Ownership == nil {
+		return nil, nil
+	}
+	log, ok := opts.Log.(SharedLog)
+	if !ok {
+		return nil, errors.New("an event log that replicas share must fence what they store")
+	}
+	return &shared{owner: opts.Ownership, log: log, wake: make(chan struct{}, 1)}, nil
+}
+
+// kick has the workers looked over.
+func (s *shared) kick() {
+	if s == nil {
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// term is that of a channel; without other replicas there is one only.
+func (d *Dispatcher) term(uid string) uint64 {
+	if d.shared == nil {
+		return 1
+	}
+	return d.shared.owner.Term(uid)
+}
+
+// yield ends the work on channels that are another replica's, and returns when nothing is under way and all that was done is stored.
+func (d *Dispatcher) yield() {
+	var ending sync.WaitGroup
+	for _, w := range d.allWorkers() {
+		ending.Go(w.halt)
+	}
+	ending.Wait()
+	d.shared.kick()
+}
+
+// own keeps the workers in step with what this replica serves, until the context ends.
+func (d *Dispatcher) own(ctx context.Context) {
+	for {
+		if !d.takeAll(ctx) {
+			d.opts.Clock.AfterFunc(takeRetry, d.shared.kick)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.shared.wake:
+		}
+	}
+}
+
+// takeAll takes over what this replica serves and does not work on yet. It returns false if some of it must be tried again.
+func (d *Dispatcher) takeAll(ctx context.Context) bool {
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	complete := true
+	slots := make(chan struct{}, takeAtOnce)
+	for _, w := range d.allWorkers() {
+		if !w.outdated() {
+			continue
+		}
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			w.halt()
+			term := d.term(w.uid)
+			if term == 0 || ctx.Err() != nil {
+				return
+			}
+			state, revision, err := d.claimState(ctx, w)
+			if err != nil {
+				w.logger().Info("a sink's position cannot be taken over; trying again", "reason", err.Error())
+				mu.Lock()
+				defer mu.Unlock()
+				complete = false
+				return
+			}
+			w.begin(term, state, revision)
+		})
+	}
+	running.Wait()
+	return d.abandon(ctx) && complete
+}
+
+// claimState reads a sink's state, and stores it as it is: whoever served the sink before can store nothing from here on.
+func (d *Dispatcher) claimState(ctx context.Context, w *worker) (eventlog.SinkState, uint64, error) {
+	state, revision, err := d.shared.log.LoadSink(ctx, w.uid, w.sink)
+	if err != nil {
+		return eventlog.SinkState{}, 0, err
+	}
+	if revision == 0 {
+		state = w.initial
+	}
+	next, err := d.shared.log.AdvanceSink(ctx, state, revision)
+	return state, next, err
+}
+
+// outdated says that the worker works for another term than the present one, or lost its sink to another replica.
+func (w *worker) outdated() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stopped && (w.fenced || w.term != w.d.term(w.uid))
+}
+
+// halt ends the work of an outdated worker, waits until it has ended, and forgets its state. Attempts under way are given up; what was done is
+// stored.
+func (w *worker) halt() {
+	w.shift.Lock()
+	defer w.shift.Unlock()
+	if !w.outdated() {
+		return
+	}
+	w.mu.Lock()
+	w.term = 0
+	w.clearTimer()
+	if w.cancel != nil {
+		w.cancel()
+	}
+	w.mu.Unlock()
+	w.done.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget()
+}
+
+// forget clears what belongs to a term. w.mu is held, and nothing is under way.
+func (w *worker) forget() {
+	w.clearTimer()
+	w.ctx, w.cancel = nil, nil
+	w.lanes, w.ready, w.inFlight, w.buffered, w.bufferedBytes = map[string]*lane{}, nil, 0, 0, 0
+	w.nextRetry, w.health, w.waiting, w.saved = time.Time{}, health{}, waiting{}, saved{}
+	w.reading = reading{hinted: w.reading.hinted} // which a reader that lags behind the log may need
+}
+
+// begin makes the worker work from a state, as a new one would.
+func (w *worker) begin(term uint64, state eventlog.SinkState, revision uint64) {
+	w.shift.Lock()
+	defer w.shift.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forget()
+	w.term, w.revision, w.fenced = term, revision, false
+	w.restore(state)
+	w.pump()
+}
+
+// abandon forgets the stored states of sinks that are gone, once this replica serves their channels.
+func (d *Dispatcher) abandon(ctx context.Context) (complete bool) {
+	d.mu.Lock()
+	abandoned := slices.Collect(maps.Keys(d.abandoned))
+	d.mu.Unlock()
+	complete = true
+	for _, key := range abandoned {
+		if d.term(string(key.uid)) == 0 {
+			continue
+		}
+		if err := d.opts.Log.DeleteSink(ctx, string(key.uid), key.sink); err != nil {
+			complete = false
+			continue
+		}
+		d.mu.Lock()
+		delete(d.abandoned, key)
+		d.mu.Unlock()
+	}
+	return complete
+}
