@@ -150,7 +150,8 @@ func TestReplayRefusals(t *testing.T) {
 		"sink=crm&since=" + future + "&until=2026-01-01T00:00:00Z": {400, "before until"},
 	} {
 		var p struct{ Type, Detail string }
-		if status := b.ask(http.MethodPost, "main/events/replay?"+query, &p); status != want.status || !strings.Contains(p.Detail, want.words) || p.Type == "" {
+		status := b.ask(http.MethodPost, "main/events/replay?"+query, &p)
+		if status != want.status || !strings.Contains(p.Detail, want.words) || p.Type == "" {
 			t.Errorf("%s: %d %+v", query, status, p)
 		}
 	}

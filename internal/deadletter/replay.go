@@ -42,7 +42,7 @@ func (r *Replayer) Start(ctx context.Context) error {
 func (r *Replayer) replay(ctx context.Context, job eventlog.Job) error {
 	log := r.Logger.WithValues("channelUID", job.ChannelUID, "sink", job.Sink, "replay", job.ID)
 	var sequences []uint64
-	if err := json.Unmarshal(job.Body, &sequences); err != nil || job.Sink == "" {
+	if json.Unmarshal(job.Body, &sequences) != nil || job.Sink == "" {
 		log.Info("a replay cannot be read; it is given up")
 		return nil
 	}
