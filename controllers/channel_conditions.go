@@ -101,8 +101,9 @@ func (o *observation) expired() *problem {
 	return p
 }
 
+// unresolved: a sink cannot be delivered to. One that fails does not count: its events are kept and tried again, and the channel works.
 func (o *observation) unresolved() *problem {
-	if o.sinks.Status != metav1.ConditionFalse {
+	if o.sinks.Status != metav1.ConditionFalse || o.sinks.Reason == v1alpha1.ReasonSinkFailing {
 		return nil
 	}
 	return &problem{Reason: o.sinks.Reason, Message: o.sinks.Message}

@@ -174,7 +174,7 @@ func (p *pass) observeSinks(ctx context.Context) error {
 		c.Message = strings.Join(complaints, " ")
 		p.wakeIn(pollMissing)
 	}
-	p.o.sinks = c
+	p.o.sinks = withFailing(c, p.ch)
 	return nil
 }
 

@@ -106,6 +106,7 @@ func (p *pass) announce(before, after *v1alpha1.TiktokChannelStatus) {
 	if fresh.Reason == v1alpha1.ReasonRefreshTokenExpiring && (was == nil || was.Reason != fresh.Reason) {
 		p.event(corev1.EventTypeWarning, v1alpha1.EventRefreshTokenExpiring, "Refresh", "%s", fresh.Message)
 	}
+	p.announceSinks(meta.FindStatusCondition(before.Conditions, v1alpha1.SinksResolvedCondition))
 }
 
 func (p *pass) event(eventType, reason, action, note string, args ...any) {

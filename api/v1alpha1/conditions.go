@@ -15,7 +15,7 @@ const (
 	TokenFreshCondition = "TokenFresh"
 	// ReauthorizationRequiredCondition is the alarm: True when a channel that was authorized needs a person to authorize it again.
 	ReauthorizationRequiredCondition = "ReauthorizationRequired"
-	// SinksResolvedCondition is True when every sink of the channel has an address and its Secrets.
+	// SinksResolvedCondition is True when every sink of the channel has an address and its Secrets, and none fails all the time.
 	SinksResolvedCondition = "SinksResolved"
 
 	// CredentialsValidCondition (TiktokApp) is True while TikTok accepts the app id and secret.
@@ -102,6 +102,9 @@ const (
 	ReasonSinkSecretNotFound = "SinkSecretNotFound"
 	// ReasonSinkInvalid: a sink cannot be used as it is described; the message says why.
 	ReasonSinkInvalid = "SinkInvalid"
+	// ReasonSinkFailing: a sink has taken no event for more than a minute; the message says which, and status.sinks why. The channel stays
+	// Ready: its events are kept and tried again.
+	ReasonSinkFailing = "SinkFailing"
 )
 
 // Reasons of a TiktokApp.
@@ -150,4 +153,8 @@ const (
 	EventWebhookRegistered = "WebhookRegistered"
 	// EventAuthorizationRefused: an authorization ended without a token: denied, scopes missing, wrong or used account.
 	EventAuthorizationRefused = "AuthorizationRefused"
+	// EventSinkFailing: a sink has taken no event for more than a minute.
+	EventSinkFailing = "SinkFailing"
+	// EventSinkRecovered: a sink that failed takes events again.
+	EventSinkRecovered = "SinkRecovered"
 )

@@ -300,6 +300,45 @@ type TiktokChannelStatus struct {
 	// refreshFailures counts the refreshes that failed in passing since the last success. Absent while refreshes succeed.
 	// +optional
 	RefreshFailures *RefreshFailures `json:"refreshFailures,omitempty"`
+
+	// sinks are those that stopped taking events at some time, and whether they do again. A sink that always did is not among them. The webhook
+	// deployment writes them, at most once a minute; attempts are counted in its metrics.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Sinks []SinkStatus `json:"sinks,omitempty"`
+}
+
+// SinkState says whether a sink takes events.
+// +kubebuilder:validation:Enum=Healthy;Failing
+type SinkState string
+
+const (
+	// SinkHealthy: the sink takes events again.
+	SinkHealthy SinkState = "Healthy"
+	// SinkFailing: every attempt at the sink has failed for more than a minute. Its events are kept, and tried again.
+	SinkFailing SinkState = "Failing"
+)
+
+// SinkStatus is what became of the deliveries to a sink.
+type SinkStatus struct {
+	// name of the sink in the spec.
+	// +required
+	Name string `json:"name"`
+
+	// state is Failing or Healthy.
+	// +required
+	State SinkState `json:"state"`
+
+	// since is when that began: the first of the failures in a row, or the first success after them.
+	// +required
+	Since metav1.Time `json:"since"`
+
+	// message says in a sentence what the attempts met.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Message string `json:"message,omitempty"`
 }
 
 // RefreshFailures counts refreshes that failed in passing.

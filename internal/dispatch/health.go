@@ -10,6 +10,8 @@ const breakAfter = 3
 type health struct {
 	// since is when the first of the failures in a row was; zero if the last attempt was good.
 	since time.Time
+	// good is when the first success was after the failures, or after the beginning; zero if there was none.
+	good time.Time
 	// problem is what the last failure was, in words.
 	problem string
 	// lanes that failed in a row, up to breakAfter.
@@ -24,16 +26,20 @@ func (h *health) down() bool { return len(h.lanes) >= breakAfter }
 func (h *health) failing() bool { return !h.since.IsZero() }
 
 // succeeded notes that the sink took an event, or refused it in a way that shows it alive; recovered says that it was down.
-func (h *health) succeeded() (recovered bool) {
+func (h *health) succeeded(now time.Time) (recovered bool) {
 	recovered = h.down()
-	*h = health{}
+	good := h.good
+	if good.IsZero() {
+		good = now
+	}
+	*h = health{good: good}
 	return recovered
 }
 
 // failed notes a failure of a lane. wait is the sink's back-off after a number of failed probes.
 func (h *health) failed(lane, problem string, now time.Time, probe bool, wait func(probes int) time.Duration) {
 	if !h.failing() {
-		h.since = now
+		h.since, h.good = now, time.Time{}
 	}
 	h.problem = problem
 	wasDown := h.down()

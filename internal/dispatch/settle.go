@@ -53,7 +53,7 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 // succeeded notes that the sink is alive. w.mu is held.
 func (w *worker) succeeded(r result) {
 	failing, since := w.health.failing(), w.health.since
-	if w.health.succeeded() {
+	if w.health.succeeded(w.d.opts.Clock.Now()) {
 		w.release()
 	}
 	if failing && r.outcome == outcomeDelivered {
