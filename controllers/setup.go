@@ -86,7 +86,7 @@ func channelChanged() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			const key = v1alpha1.RefreshRequestedAtAnnotation
-			return e.ObjectOld.GetAnnotations()[key] != e.ObjectNew.GetAnnotations()[key] ||
+			return sinksTurned(e.ObjectOld, e.ObjectNew) || e.ObjectOld.GetAnnotations()[key] != e.ObjectNew.GetAnnotations()[key] ||
 				e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
 		},
 		CreateFunc: func(event.CreateEvent) bool { return false }, DeleteFunc: func(event.DeleteEvent) bool { return false },
@@ -161,4 +161,10 @@ func (r *TiktokAppReconciler) appsOfSameID(ctx context.Context, o client.Object)
 		}
 	}
 	return requests
+}
+
+// sinksTurned says whether the webhook deployment has written something new about a channel's sinks.
+func sinksTurned(before, after client.Object) bool {
+	was, is := before.(*v1alpha1.TiktokChannel), after.(*v1alpha1.TiktokChannel)
+	return !apiequality.Semantic.DeepEqual(was.Status.Sinks, is.Status.Sinks)
 }

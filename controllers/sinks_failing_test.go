@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
 var errMissing = errors.New("Sink \"a\": its Secret is missing.")
@@ -112,4 +114,29 @@ func TestFailingSinksAreToldAndLeaveTheChannelReady(t *testing.T) {
 	if told := b.told(); told != "" {
 		t.Errorf("told: %s", told)
 	}
+}
+
+// TestATurnOfASinkWakesTheManager: what the webhook deployment reports is seen at once, not at the channel's next pass.
+func TestATurnOfASinkWakesTheManager(t *testing.T) {
+	_, url := serve(t, simulator.Options{})
+	app := newApp(t, "sink-turns", url, "sim-secret")
+	ch := newChannel(t, managed, "sink-turns", app.Name, func(ch *v1alpha1.TiktokChannel) {
+		ch.Spec.Sinks = []v1alpha1.Sink{{Name: "a", URI: "https://example.com/"}}
+	})
+	b := &bench{t: t, ch: ch}
+	resolved := func(status metav1.ConditionStatus, reason string) {
+		t.Helper()
+		eventually(t, func() string {
+			c := meta.FindStatusCondition(reload(t, ch).Status.Conditions, v1alpha1.SinksResolvedCondition)
+			if c == nil || c.Status != status || c.Reason != reason {
+				return fmt.Sprintf("SinksResolved is %+v", c)
+			}
+			return ""
+		})
+	}
+	resolved(metav1.ConditionTrue, v1alpha1.ReasonSinksResolved)
+	b.reportSinks(v1alpha1.SinkFailing)
+	resolved(metav1.ConditionFalse, v1alpha1.ReasonSinkFailing)
+	b.reportSinks(v1alpha1.SinkHealthy)
+	resolved(metav1.ConditionTrue, v1alpha1.ReasonSinksResolved)
 }
