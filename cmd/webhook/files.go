@@ -18,9 +18,17 @@ func (o *options) validateFiles() error {
 			return process.Invalid("--private-tls-cert-file and --private-tls-key-file: %w", err)
 		}
 	}
-	if o.natsCreds != "" {
-		if _, err := os.ReadFile(o.natsCreds); err != nil {
-			return process.Invalid("--nats-creds: %w", err)
+	for flag, file := range map[string]string{"--nats-creds": o.natsCreds, "--nats-ca-file": o.natsCA} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.ReadFile(file); err != nil {
+			return process.Invalid("%s: %w", flag, err)
+		}
+	}
+	if o.natsCert != "" {
+		if _, err := tls.LoadX509KeyPair(o.natsCert, o.natsKey); err != nil {
+			return process.Invalid("--nats-cert-file and --nats-key-file: %w", err)
 		}
 	}
 	for address := range strings.SplitSeq(o.natsURL, ",") {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
@@ -16,6 +17,10 @@ type options struct {
 	publicAddress, privateAddress string
 	certFile, keyFile             string
 	dataDir, natsURL, natsCreds   string
+	natsCA, natsCert, natsKey     string
+	replicas                      int
+	maxAge                        time.Duration
+	maxBytes                      resource.QuantityValue
 	fsync                         eventlog.Fsync
 	tolerance                     time.Duration
 	allowPrivateSinks             bool
@@ -30,6 +35,13 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.dataDir, "data-dir", "", "directory of the embedded event log; set this or --nats-url")
 	fs.StringVar(&o.natsURL, "nats-url", "", "external NATS with JetStream, instead of --data-dir")
 	fs.StringVar(&o.natsCreds, "nats-creds", "", "credentials file for --nats-url")
+	fs.StringVar(&o.natsCA, "nats-ca-file", "", "certificates of the authorities that --nats-url is trusted by; default: the system's")
+	fs.StringVar(&o.natsCert, "nats-cert-file", "", "client certificate for --nats-url")
+	fs.StringVar(&o.natsKey, "nats-key-file", "", "key of --nats-cert-file")
+	fs.IntVar(&o.replicas, "nats-replicas", 1, "servers of the cluster of --nats-url that keep each event: 1, 3 or 5")
+	fs.DurationVar(&o.maxAge, "event-log-max-age", eventlog.DefaultMaxAge, "how long events are kept, delivered or not")
+	fs.Var(&o.maxBytes, "event-log-max-bytes", "most that the stored events may take, such as 20Gi; beyond it webhooks are answered 503. "+
+		"0: what the disk, or the NATS server, allows")
 	fs.Var(&o.fsync, "fsync", "when the embedded event log is synced to disk: always, or an interval such as 1s (a power cut then loses that much)")
 	fs.DurationVar(&o.tolerance, "signature-tolerance", ingest.DefaultTolerance().Past, "how old a webhook's signature may be; TikTok retries for 72h")
 	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false, "let sinks with a uri be loopback and private addresses")
@@ -49,9 +61,22 @@ func (o *options) validate() error {
 		return process.Invalid("--private-tls-cert-file and --private-tls-key-file go together: set both, or neither for a self-signed certificate")
 	case o.natsCreds != "" && o.natsURL == "":
 		return process.Invalid("--nats-creds goes with --nats-url")
+	case (o.natsCA != "" || o.natsCert != "" || o.natsKey != "") && o.natsURL == "":
+		return process.Invalid("--nats-ca-file, --nats-cert-file and --nats-key-file go with --nats-url")
+	case (o.natsCert == "") != (o.natsKey == ""):
+		return process.Invalid("--nats-cert-file and --nats-key-file go together: set both or neither")
+	case o.replicas != 1 && o.replicas != 3 && o.replicas != 5:
+		return process.Invalid("--nats-replicas is 1, 3 or 5, not %d", o.replicas)
+	case o.replicas != 1 && o.natsURL == "":
+		return process.Invalid("--nats-replicas goes with --nats-url: the embedded event log has one copy")
+	case o.maxBytes.Sign() < 0:
+		return process.Invalid("--event-log-max-bytes must not be negative")
 	case o.tolerance < time.Second || o.tolerance > eventlog.DefaultMaxAge-dedupMargin:
 		return process.Invalid("--signature-tolerance must be between 1s and %s, for as long as the event log recognises what it has: %s is not",
 			eventlog.DefaultMaxAge-dedupMargin, o.tolerance)
+	case o.maxAge < o.dedupWindow():
+		return process.Invalid("--event-log-max-age must be %s at least, for as long as the event log recognises what it has: %s is not",
+			o.dedupWindow(), o.maxAge)
 	}
 	if err := process.ValidateAddresses(o.addresses()...); err != nil {
 		return err
@@ -76,7 +101,8 @@ func (o *options) dedupWindow() time.Duration {
 func (o *options) eventLog(log logr.Logger) eventlog.Options {
 	return eventlog.Options{
 		DataDir: o.dataDir, URL: o.natsURL, CredsFile: o.natsCreds, Fsync: o.fsync, Log: log,
-		DedupWindow: o.dedupWindow(),
+		DedupWindow: o.dedupWindow(), MaxAge: o.maxAge, MaxBytes: o.maxBytes.Value(), Replicas: o.replicas,
+		CAFile: o.natsCA, CertFile: o.natsCert, KeyFile: o.natsKey,
 	}
 }
 

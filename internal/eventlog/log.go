@@ -93,6 +93,12 @@ func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 		if l.opts.CredsFile != "" {
 			options = append(options, nats.UserCredentials(l.opts.CredsFile))
 		}
+		if l.opts.CAFile != "" {
+			options = append(options, nats.RootCAs(l.opts.CAFile))
+		}
+		if l.opts.CertFile != "" {
+			options = append(options, nats.ClientCert(l.opts.CertFile, l.opts.KeyFile))
+		}
 	}
 	conn, err := nats.Connect(target, options...)
 	if err != nil {

@@ -70,6 +70,8 @@ type Options struct {
 	URL string
 	// CredsFile authenticates at URL; optional.
 	CredsFile string
+	// CAFile has the certificates of the authorities that URL is trusted by; optional. CertFile and KeyFile authenticate this client; optional.
+	CAFile, CertFile, KeyFile string
 	// Replicas of the streams of an external cluster; 0 means 1. The embedded server has one.
 	Replicas int
 
