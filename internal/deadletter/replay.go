@@ -41,8 +41,8 @@ func (r *Replayer) Start(ctx context.Context) error {
 // places, appends nothing twice: the log recognises what it has of the same occasion, for longer than a job is tried.
 func (r *Replayer) replay(ctx context.Context, job eventlog.Job) error {
 	log := r.Logger.WithValues("channelUID", job.ChannelUID, "sink", job.Sink, "replay", job.ID)
-	var sequences []uint64
-	if json.Unmarshal(job.Body, &sequences) != nil || job.Sink == "" {
+	sequences, ok := sequencesOf(job)
+	if !ok {
 		log.Info("a replay cannot be read; it is given up")
 		return nil
 	}
@@ -64,4 +64,10 @@ func (r *Replayer) replay(ctx context.Context, job eventlog.Job) error {
 	}
 	log.Info("events to be replayed are on their way", "events", len(sequences)-gone, "gone", gone, "attempt", job.Attempt)
 	return nil
+}
+
+// sequencesOf are the places in the log of the events that a job is about.
+func sequencesOf(job eventlog.Job) (sequences []uint64, ok bool) {
+	err := json.Unmarshal(job.Body, &sequences)
+	return sequences, err == nil && job.Sink != ""
 }
