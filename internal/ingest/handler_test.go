@@ -153,9 +153,14 @@ func setup(t *testing.T, objects ...client.Object) *fixture {
 	f.creds.stored = f.creds.cached
 	f.broken = &brokenLog{EventLog: log}
 	f.router = ingest.NewRouter(f.client, f.broken, logr.Discard())
+	var logging sync.Mutex // webhooks are logged by those who send them, at once in some tests
 	f.handler, err = ingest.New(ingest.Options{
 		Reader: f.client, Credentials: f.creds, Log: f.broken, Router: f.router, Clock: f.clock, Registerer: f.registry,
-		Logger: funcr.New(func(_, args string) { fmt.Fprintln(f.logged, args) }, funcr.Options{Verbosity: 10}),
+		Logger: funcr.New(func(_, args string) {
+			logging.Lock()
+			defer logging.Unlock()
+			fmt.Fprintln(f.logged, args)
+		}, funcr.Options{Verbosity: 10}),
 	})
 	if err != nil {
 		t.Fatal(err)
