@@ -17,7 +17,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
-var errMissing = errors.New("Sink \"a\": its Secret is missing.")
+var errMissing = errors.New("the Secret of sink a is missing")
 
 // reportSinks writes status.sinks as the webhook deployment does.
 func (b *bench) reportSinks(states ...v1alpha1.SinkState) {

@@ -29,6 +29,8 @@ type Leases struct{ kv jetstream.KeyValue }
 
 // OpenLeases opens the records.
 func (l *Log) OpenLeases(ctx context.Context) (*Leases, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout) // a cluster that has just come up takes its time
+	defer cancel()
 	kv, err := l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: leasesBucket, Description: "Which replica serves which channels.", TTL: leaseMaxAge, Storage: jetstream.FileStorage,
 		Replicas: l.opts.Replicas,
