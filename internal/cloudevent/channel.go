@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Types of the operator's own events, which are about the channel itself. TikTok's events never have one of these, whatever they say: which
+// Types of the operator's own events about the channel itself. TikTok's events never have a type of the operator's own, whatever they say: which
 // of the two an event is stands beside its body, not in it.
 const (
 	// TypeChannelAuthorized: a person authorized the channel, for the first time or again.
@@ -15,7 +15,7 @@ const (
 	TypeChannelReauthorizationRequired = "io.tiktok-operator.channel.reauthorization_required"
 )
 
-// ChannelEvent is an event of the operator's own, as the event log keeps it.
+// ChannelEvent is an event of the operator's own about the channel itself, as the event log keeps it.
 type ChannelEvent struct {
 	// Type is one of the types above.
 	Type string `json:"type"`
@@ -52,7 +52,7 @@ func (e ChannelEvent) Body() ([]byte, error) {
 	return body, nil
 }
 
-// normalizeOwn reads what Body wrote. Fields and types of a later version pass through; what cannot be read is TypeUnknown.
+// normalizeOwn reads what Body wrote, of whichever type. Fields and types of a later version pass through; what cannot be read is TypeUnknown.
 func normalizeOwn(in Input) (Event, error) {
 	var stored struct {
 		Type string          `json:"type"`
@@ -60,7 +60,8 @@ func normalizeOwn(in Input) (Event, error) {
 		Data json.RawMessage `json:"data"`
 	}
 	var data struct {
-		BusinessID string `json:"businessID"`
+		BusinessID     string `json:"businessID"`
+		ConversationID string `json:"conversationID"`
 	}
 	e := Event{ID: in.ID, Source: Source(in.Namespace, in.Name), Type: TypeUnknown, Time: in.ReceivedAt, Trace: in.Trace}
 	if json.Unmarshal(in.Body, &stored) != nil || json.Unmarshal(stored.Data, &data) != nil || stored.Type == "" || !isAttribute(stored.Type) {
@@ -71,7 +72,10 @@ func normalizeOwn(in Input) (Event, error) {
 		e.Data = unreadable
 		return e, nil
 	}
-	e.Type, e.Data, e.PartitionKey = stored.Type, stored.Data, attribute(data.BusinessID)
+	e.Type, e.Data, e.Subject = stored.Type, stored.Data, attribute(data.ConversationID)
+	if e.PartitionKey = e.Subject; e.PartitionKey == "" {
+		e.PartitionKey = attribute(data.BusinessID)
+	}
 	if !stored.Time.IsZero() {
 		e.Time = stored.Time
 	}

@@ -21,7 +21,7 @@ type described struct {
 }
 
 // own says whether the event is the operator's own.
-func (d described) own() bool { return d.data == reflect.TypeFor[cloudevent.ChannelData]() }
+func (d described) own() bool { return d.data != reflect.TypeFor[cloudevent.Data]() }
 
 // about are the fields that TikTok gives most of its events.
 func about(more ...string) []string {
@@ -64,6 +64,12 @@ func catalogue() []described {
 			eventType: cloudevent.TypeUnknown, data: reflect.TypeFor[cloudevent.Data](), anyRaw: true, required: []string{"raw"},
 			when:     "An event that this version does not know, or whose content is not what it should be: everything is in `raw`.",
 			optional: []string{"event", "businessID", "conversationID", "fetched", "undecodable"},
+		},
+		{
+			eventType: cloudevent.TypeMessageStatus, data: reflect.TypeFor[cloudevent.StatusData](),
+			when:     "A message that the business sent has come further, or failed.",
+			required: []string{"conversationID", "status"},
+			optional: []string{"businessID", "sendID", "messageID", "code", "explanation", "idempotencyKey", "acceptedAt", "content"},
 		},
 		channel(cloudevent.TypeChannelAuthorized, "A person authorized the channel, for the first time or again.",
 			"businessID", "username", "displayName", "grantedScopes", "accessTokenExpiresAt"),

@@ -41,7 +41,7 @@ func readExamples(wire string, d described, first string) ([]example, error) {
 	})
 	var examples []example
 	for _, file := range files {
-		e, err := readExample(file, d.own())
+		e, err := readExample(file, d)
 		if err != nil {
 			return nil, fmt.Errorf("making an example of %s: %w", file, err)
 		}
@@ -56,14 +56,17 @@ func readExamples(wire string, d described, first string) ([]example, error) {
 	return examples, nil
 }
 
-func readExample(file string, own bool) (example, error) {
+func readExample(file string, d described) (example, error) {
 	body, err := os.ReadFile(file)
 	if err != nil {
 		return example{}, err
 	}
 	body = bytes.TrimSpace(body)
 	id := "chn_mXo2M0m0jYl0T2n5Cw0kWq1r"
-	if !own {
+	if d.eventType == cloudevent.TypeMessageStatus {
+		id = "sts_mXo2M0m0jYl0T2n5Cw0kWq1r"
+	}
+	if !d.own() {
 		envelope, err := tiktok.DecodeEnvelope(body)
 		if err != nil {
 			return example{}, err
@@ -71,7 +74,7 @@ func readExample(file string, own bool) (example, error) {
 		id, _ = cloudevent.Identify(envelope, body)
 	}
 	event, err := cloudevent.Normalize(cloudevent.Input{
-		ID: id, Namespace: "shop", Name: "main", Own: own, Body: body, ReceivedAt: time.Date(2026, 8, 1, 10, 0, 1, 0, time.UTC),
+		ID: id, Namespace: "shop", Name: "main", Own: d.own(), Body: body, ReceivedAt: time.Date(2026, 8, 1, 10, 0, 1, 0, time.UTC),
 	})
 	return example{name: strings.TrimSuffix(filepath.Base(file), ".json"), event: event}, err
 }

@@ -120,6 +120,8 @@ func (b *builder) typeOf(t reflect.Type) (object, error) {
 		return object{{"type", "string"}, {"enum", b.source.values[t.Name()]}}, nil
 	case t.Kind() == reflect.String:
 		return object{{"type", "string"}}, nil
+	case t.Kind() == reflect.Int:
+		return object{{"type", "integer"}}, nil
 	case t.Kind() == reflect.Bool:
 		return object{{"type", "boolean"}}, nil
 	case t.Kind() == reflect.Slice:
