@@ -64,7 +64,7 @@ type StatusData struct {
 
 // ContentSummary is what a message says, in short.
 type ContentSummary struct {
-	// Kind of the message: text, image, share_post or template.
+	// Kind of the message, as its message.sent event has it.
 	Kind string `json:"kind"`
 	// Text is the beginning of its text, or of its card's title: 200 characters at most.
 	Text string `json:"text,omitempty"`
