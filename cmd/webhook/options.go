@@ -39,7 +39,8 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.natsCA, "nats-ca-file", "", "certificates of the authorities that --nats-url is trusted by; default: the system's")
 	fs.StringVar(&o.natsCert, "nats-cert-file", "", "client certificate for --nats-url")
 	fs.StringVar(&o.natsKey, "nats-key-file", "", "key of --nats-cert-file")
-	fs.IntVar(&o.replicas, "nats-replicas", 1, "servers of the cluster of --nats-url that keep each event: 1, 3 or 5")
+	fs.IntVar(&o.replicas, "nats-replicas", 0, "servers of the cluster of --nats-url that keep each event: 1, 3 or 5; "+
+		"0: 3 of a cluster, 1 without one, and not fewer than do already")
 	fs.BoolVar(&o.shared, "share-deliveries", false, "divide the channels among several replicas on one --nats-url; "+
 		"not yet proven on a cluster of NATS servers, and an outage of theirs repeats deliveries")
 	fs.DurationVar(&o.maxAge, "event-log-max-age", eventlog.DefaultMaxAge, "how long events are kept, delivered or not")
@@ -68,9 +69,9 @@ func (o *options) validate() error {
 		return process.Invalid("--nats-ca-file, --nats-cert-file and --nats-key-file go with --nats-url")
 	case (o.natsCert == "") != (o.natsKey == ""):
 		return process.Invalid("--nats-cert-file and --nats-key-file go together: set both or neither")
-	case o.replicas != 1 && o.replicas != 3 && o.replicas != 5:
-		return process.Invalid("--nats-replicas is 1, 3 or 5, not %d", o.replicas)
-	case o.replicas != 1 && o.natsURL == "":
+	case o.replicas != 0 && o.replicas != 1 && o.replicas != 3 && o.replicas != 5:
+		return process.Invalid("--nats-replicas is 0 (by itself), 1, 3 or 5, not %d", o.replicas)
+	case o.replicas > 1 && o.natsURL == "":
 		return process.Invalid("--nats-replicas goes with --nats-url: the embedded event log has one copy")
 	case o.shared && o.natsURL == "":
 		return process.Invalid("--share-deliveries goes with --nats-url: the embedded event log has one replica")

@@ -7,3 +7,6 @@ func (o Options) WithJobAckWait(d time.Duration) Options {
 	o.jobAckWait = d
 	return o
 }
+
+// URL that the log was opened with.
+func (l *Log) URL() string { return l.opts.URL }

@@ -32,6 +32,7 @@ func (l *Log) LoadSink(ctx context.Context, channelUID, sink string) (state Sink
 	if state, err = decodeSink(m.Data); err != nil {
 		return SinkState{}, 0, err
 	}
+	l.beginAnew(&state)
 	events, err := l.js.Stream(ctx, eventsStream) // after the position was read, so that the end is not older than it
 	if err != nil {
 		return SinkState{}, 0, classify("reading a sink's position", err)

@@ -9,11 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	leasesBucket = "tiktok-owners"
-	// leaseMaxAge is when a record that nobody renews disappears; long after everybody has seen that it is not renewed.
-	leaseMaxAge = 5 * time.Minute
-)
+// leaseMaxAge is when a record that nobody renews disappears; long after everybody has seen that it is not renewed.
+const leaseMaxAge = 5 * time.Minute
 
 // ErrLeaseChanged says that somebody else has written a lease since it was read.
 var ErrLeaseChanged = errors.New("the lease was changed meanwhile")
@@ -27,16 +24,16 @@ type Lease struct {
 // Leases are the records of the processes that share an external server. Every write is a compare-and-swap.
 type Leases struct{ kv jetstream.KeyValue }
 
-// OpenLeases opens the records.
+// OpenLeases opens the records, which only replicas that share an external server need.
 func (l *Log) OpenLeases(ctx context.Context) (*Leases, error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout) // a cluster that has just come up takes its time
+	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	kv, err := l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: leasesBucket, Description: "Which replica serves which channels.", TTL: leaseMaxAge, Storage: jetstream.FileStorage,
-		Replicas: l.opts.Replicas,
-	})
+	kv, err := l.js.KeyValue(ctx, leasesBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: leasesBucket, TTL: leaseMaxAge, Replicas: l.opts.Replicas})
+	}
 	if err != nil {
-		return nil, fmt.Errorf("creating or updating the bucket %s: %w", leasesBucket, err)
+		return nil, fmt.Errorf("opening the bucket %s: %w", leasesBucket, err)
 	}
 	return &Leases{kv: kv}, nil
 }

@@ -25,6 +25,15 @@ type Log struct {
 
 	watchers watchers
 
+	epochMu    sync.Mutex
+	epoch      int64
+	epochEnded chan struct{}
+
+	// The keeping of an external server's streams.
+	reconnected chan struct{}
+	stopKeeping context.CancelFunc
+	keeping     sync.WaitGroup
+
 	// Reads have a connection of their own: the server answers them inline, and a read from the disk must not hold up an append.
 	readConn *nats.Conn
 	readJS   jetstream.JetStream
@@ -39,7 +48,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	l := &Log{opts: opts, streams: map[string]jetstream.Stream{}}
+	l := &Log{opts: opts, streams: map[string]jetstream.Stream{}, reconnected: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -63,6 +72,9 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 			return nil, err
 		}
 	}
+	if err := l.setReplicas(ctx); err != nil {
+		return nil, err
+	}
 	if err := l.ensureStreams(ctx); err != nil {
 		return nil, err
 	}
@@ -72,13 +84,18 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		}
 	}
 	l.opened = true
+	if l.server == nil {
+		keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+		l.stopKeeping = stop
+		l.keeping.Go(func() { l.keep(keeping) })
+	}
 	return l, nil
 }
 
 func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 	options := []nats.Option{
 		nats.Name("tiktok-operator " + purpose), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.Timeout(DefaultTimeout),
+		nats.Timeout(DefaultTimeout), nats.ReconnectHandler(l.onReconnect),
 	}
 	target := l.opts.URL
 	if l.server != nil {
@@ -140,6 +157,10 @@ func (l *Log) Alive() error {
 // Close disconnects, and stops the embedded server once everything is on the disk. What was acknowledged stays.
 func (l *Log) Close() (err error) {
 	l.close.Do(func() {
+		if l.stopKeeping != nil {
+			l.stopKeeping()
+			l.keeping.Wait()
+		}
 		if l.server != nil && l.opened && l.server.healthy() == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
 			defer cancel()

@@ -72,7 +72,7 @@ type Options struct {
 	CredsFile string
 	// CAFile has the certificates of the authorities that URL is trusted by; optional. CertFile and KeyFile authenticate this client; optional.
 	CAFile, CertFile, KeyFile string
-	// Replicas of the streams of an external cluster; 0 means 1. The embedded server has one.
+	// Replicas of the streams of an external cluster; 0 means 3 on a cluster, and never fewer than there are. The embedded server has one.
 	Replicas int
 
 	// Fsync of the embedded server; an external one has its own setting.
@@ -122,7 +122,6 @@ func (o *Options) complete() error {
 	if o.jobAckWait == 0 {
 		o.jobAckWait = defaultJobAckWait
 	}
-	o.Replicas = max(o.Replicas, 1)
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}

@@ -67,7 +67,8 @@ type Query struct {
 	Limit, MaxBytes int
 }
 
-// Events reads a channel's events in their order. more says that others follow. At the end of the log, or of the lane, there are none.
+// Events reads a channel's events in their order. more says that others follow. At the end of the log, or of the lane, there are none: that is
+// certain, also where the server of a cluster that answers lags behind the others, which is an error.
 func (l *Log) Events(ctx context.Context, q Query) (events []*Stored, more bool, err error) {
 	if !isToken(q.ChannelUID) {
 		return nil, false, fmt.Errorf("the channel UID %q is not one of Kubernetes'", q.ChannelUID)
@@ -76,6 +77,19 @@ func (l *Log) Events(ctx context.Context, q Query) (events []*Stored, more bool,
 	if q.Lane != "" {
 		filter = eventsPrefix + q.ChannelUID + "." + q.Lane
 	}
+	for try := 1; ; try++ {
+		if events, more, err = l.events(ctx, q, filter); err != nil || len(events) > 0 {
+			return events, more, err
+		}
+		// What was stored just now is no lag yet.
+		if err = l.confirmEnd(ctx, eventsStream, filter, q.After); err == nil || try == lagAttempts || !errors.Is(err, errLags) {
+			return nil, false, err
+		}
+		pause(ctx, lagPause)
+	}
+}
+
+func (l *Log) events(ctx context.Context, q Query, filter string) (events []*Stored, more bool, err error) {
 	r := q.After.request(filter)
 	r.Batch, r.MaxBytes = q.Limit, q.MaxBytes
 	var pending uint64

@@ -3,7 +3,6 @@ package eventlog
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -57,17 +56,4 @@ func (l *Log) SaveSend(ctx context.Context, id string, value []byte, revision ui
 	default:
 		return 0, classify("remembering a message", err)
 	}
-}
-
-// openSends creates the bucket, or updates it in place.
-func (l *Log) openSends(ctx context.Context) error {
-	sends, err := l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: sendsBucket, Description: "What became of messages that applications sent.", TTL: SendMaxAge, Storage: jetstream.FileStorage,
-		Replicas: l.opts.Replicas,
-	})
-	if err != nil {
-		return fmt.Errorf("creating or updating the bucket %s: %w", sendsBucket, err)
-	}
-	l.sends = sends
-	return nil
 }

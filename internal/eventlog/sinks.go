@@ -22,6 +22,10 @@ type SinkState struct {
 	Position Position
 	// Behind are the lanes in which events up to Position are not done, each with the first that is not.
 	Behind map[string]Undone
+	// Epoch of the log that Position belongs to; 0 where that does not matter yet.
+	Epoch int64
+	// Writer names the process that stored it, where several take turns.
+	Writer string
 }
 
 // Undone is the first event of a lane that is not done.
@@ -40,6 +44,8 @@ type sinkWire struct {
 	From       *time.Time `json:"from,omitempty"`
 
 	Behind map[string]Undone `json:"behind,omitempty"`
+	Epoch  int64             `json:"epoch,omitempty"`
+	Writer string            `json:"writer,omitempty"`
 }
 
 // SaveSink stores a sink's state in place of the earlier one.
@@ -60,7 +66,10 @@ func encodeSink(s SinkState) ([]byte, error) {
 	if err := validSink(s.ChannelUID, s.Sink); err != nil {
 		return nil, err
 	}
-	wire := sinkWire{Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence, Behind: s.Behind}
+	wire := sinkWire{
+		Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence, Behind: s.Behind,
+		Epoch: s.Epoch, Writer: s.Writer,
+	}
 	if !s.Position.From.IsZero() {
 		from := s.Position.From.UTC()
 		wire.From = &from
@@ -127,6 +136,7 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 			return nil, err
 		}
 		// On an external server, others store while this is read: LoadSink looks at the end after the position.
+		l.beginAnew(&state)
 		if l.server != nil && l.moveBack(&state, end) {
 			if err := l.SaveSink(ctx, state); err != nil {
 				return nil, err
@@ -140,6 +150,13 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 		if meta.NumPending == 0 {
 			return dedupe(states), nil
 		}
+	}
+}
+
+// beginAnew takes the position in a log that was lost to the beginning of the one that took its place: all of it is new.
+func (l *Log) beginAnew(state *SinkState) {
+	if epoch := l.Epoch(); state.Epoch != 0 && state.Epoch != epoch {
+		state.Position, state.Behind, state.Epoch = Position{}, nil, epoch
 	}
 }
 
@@ -182,7 +199,7 @@ func decodeSink(value []byte) (SinkState, error) {
 	}
 	s := SinkState{
 		Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink, Position: Position{Sequence: wire.Sequence},
-		Behind: wire.Behind,
+		Behind: wire.Behind, Epoch: wire.Epoch, Writer: wire.Writer,
 	}
 	if wire.From != nil {
 		s.Position.From = *wire.From

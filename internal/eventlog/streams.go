@@ -1,16 +1,11 @@
 package eventlog
 
-import (
-	"context"
-	"fmt"
-
-	"github.com/nats-io/nats.go/jetstream"
-)
+import "github.com/nats-io/nats.go/jetstream"
 
 // minUnroutedBytes is the least room for events of unknown businesses where the log is bounded; else an eighth of its size.
 const minUnroutedBytes = 16 << 20
 
-// streamConfigs are the streams as the options want them. CreateOrUpdateStream changes existing ones in place.
+// streamConfigs are the streams as the options want them. ensureStream changes existing ones in place.
 func streamConfigs(o *Options) []jetstream.StreamConfig {
 	maxBytes, maxUnrouted, maxDead := int64(-1), int64(-1), int64(-1)
 	if o.MaxBytes > 0 {
@@ -44,23 +39,4 @@ func streamConfigs(o *Options) []jetstream.StreamConfig {
 			MaxAge:      DeadLetterMaxAge, MaxBytes: maxDead, Discard: jetstream.DiscardNew, Duplicates: deadDedupWindow, AllowDirect: true,
 		},
 	}
-}
-
-// ensureStreams creates the streams, or updates them in place.
-func (l *Log) ensureStreams(ctx context.Context) error {
-	for _, config := range streamConfigs(&l.opts) {
-		stream, err := l.js.CreateOrUpdateStream(ctx, config)
-		if err != nil {
-			return fmt.Errorf("creating or updating the stream %s: %w", config.Name, err)
-		}
-		l.streams[config.Name] = stream
-	}
-	once, err := l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: onceBucket, Description: "Single-use ids.", TTL: OnceMaxAge, Storage: jetstream.FileStorage, Replicas: l.opts.Replicas,
-	})
-	if err != nil {
-		return fmt.Errorf("creating or updating the bucket %s: %w", onceBucket, err)
-	}
-	l.once = once
-	return l.openSends(ctx)
 }

@@ -17,6 +17,8 @@ const (
 	onceStream     = "KV_" + onceBucket
 	sendsBucket    = "tiktok-sends"
 	sendsStream    = "KV_" + sendsBucket
+	leasesBucket   = "tiktok-owners"
+	leasesStream   = "KV_" + leasesBucket
 
 	eventsPrefix   = "tiktok.events."
 	unroutedPrefix = "tiktok.unrouted."

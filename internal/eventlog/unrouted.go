@@ -20,6 +20,9 @@ func (l *Log) RouteUnrouted(
 	request := getRequest{NextFor: unroutedSubject(app, businessID), Sequence: 1}
 	for moved := 0; ; moved++ {
 		event, err := l.next(ctx, unroutedStream, request)
+		if err == nil && event == nil {
+			err = l.confirmEnd(ctx, unroutedStream, request.NextFor, Position{Sequence: request.Sequence - 1})
+		}
 		if err != nil || event == nil {
 			return moved, err
 		}

@@ -4,14 +4,19 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"k8s.io/utils/clock"
 )
 
+// watchHeartbeat is how often the server shows that it still watches. Twice as long after the last sign, another one does.
+const watchHeartbeat = time.Second
+
 // Watch calls notify for each event that is stored from now on, by any process: the channel it belongs to and its sequence, about in the order
 // of storing. A sequence of 0 means that an event may have been stored, or may soon be. notify must not block. It returns when the context
-// ends, or with an error if it cannot begin. ready, if not nil, is called once every later event is certain to be seen.
+// ends, with ErrRenewed when the log was lost and made anew, or with another error if it cannot begin. ready, if not nil, is called once every
+// later event is certain to be seen.
 func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID string, sequence uint64)) error {
 	if l.server != nil {
 		// Nobody else stores: the server need not send every event back to where it came from.
@@ -22,9 +27,13 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 		<-ctx.Done()
 		return nil
 	}
+	epoch, ended := l.watchEpoch()
 	stream, err := l.readJS.Stream(ctx, eventsStream)
 	if err != nil {
 		return &UnavailableError{Doing: "watching for events", Err: err}
+	}
+	if stream.CachedInfo().Created.UnixNano() != epoch { // which is noticed in a moment
+		return &UnavailableError{Doing: "watching for events", Err: ErrRenewed}
 	}
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		HeadersOnly:      true,
@@ -45,7 +54,7 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 			return
 		}
 		notify(uid, meta.Sequence.Stream)
-	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+	}, jetstream.PullHeartbeat(watchHeartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 		l.opts.Log.V(1).Info("watching for events was interrupted, and goes on", "reason", fmt.Sprint(err))
 	}))
 	if err != nil {
@@ -58,6 +67,8 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 	select {
 	case <-ctx.Done():
 		return nil
+	case <-ended:
+		return ErrRenewed
 	case <-consuming.Closed():
 		return &UnavailableError{Doing: "watching for events", Err: fmt.Errorf("the subscription was closed")}
 	}

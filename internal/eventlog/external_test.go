@@ -1,0 +1,244 @@
+package eventlog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+const (
+	eventsStream = "TIKTOK_EVENTS"
+	patience     = 30 * time.Second
+)
+
+// startServer starts an external server; with routes, as one of a cluster.
+func startServer(t *testing.T, opts *server.Options) *server.Server {
+	t.Helper()
+	opts.Host, opts.NoSigs, opts.JetStream, opts.StoreDir, opts.NoLog = "127.0.0.1", true, true, t.TempDir(), true
+	if opts.Port == 0 {
+		opts.Port = -1
+	}
+	ns, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns.Start()
+	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
+	if !ns.ReadyForConnections(patience) {
+		t.Fatal("the server does not listen")
+	}
+	return ns
+}
+
+// startCluster starts three servers, and returns the URL of all.
+func startCluster(t *testing.T) string {
+	t.Helper()
+	const n = 3
+	var routes []*url.URL
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		ports = append(ports, port)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+	}
+	urls := ""
+	for i, port := range ports {
+		ns := startServer(t, &server.Options{
+			ServerName: fmt.Sprintf("n%d", i), Routes: routes, Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
+		})
+		urls += "," + ns.ClientURL()
+	}
+	return urls[1:]
+}
+
+// admin is a connection past the event log.
+func admin(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	conn, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, js
+}
+
+// eventually polls.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain for %s", patience, what)
+		}
+	}
+}
+
+func TestClusterKeepsThreeCopies(t *testing.T) {
+	t.Parallel()
+	url := startCluster(t)
+	_, js := admin(t, url)
+	for i, step := range []struct{ ask, want int }{{1, 1}, {0, 3}, {0, 3}, {1, 1}, {3, 3}} {
+		l := open(t, eventlog.Options{URL: url, Replicas: step.ask})
+		appendRecord(t, l, record(fmt.Sprint(i)))
+		if got := ids(all(t, l, record("").ChannelUID)); len(got) != i+1 {
+			t.Errorf("step %d: the log has %v", i, got)
+		}
+		for _, name := range []string{eventsStream, "TIKTOK_SINKS", "TIKTOK_JOBS", "KV_tiktok-once", "KV_tiktok-owners"} {
+			stream, err := js.Stream(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := stream.CachedInfo().Config.Replicas; got != step.want {
+				t.Errorf("step %d: the stream %s has %d copies, want %d", i, name, got, step.want)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFullClusterRefuses(t *testing.T) {
+	t.Parallel()
+	l := open(t, eventlog.Options{URL: startCluster(t), MaxBytes: 1 << 20})
+	r := record("")
+	r.Body = make([]byte, 100<<10)
+	var err error
+	stored := 0
+	for ; err == nil && stored < 20; stored++ {
+		r.ID = fmt.Sprint(stored)
+		_, err = l.Append(t.Context(), r)
+	}
+	var full *eventlog.FullError
+	if !errors.As(err, &full) {
+		t.Fatalf("after %d events: %v", stored, err)
+	}
+	if got := all(t, l, r.ChannelUID); len(got) != stored-1 {
+		t.Errorf("%d events were acknowledged, and %d are there", stored-1, len(got))
+	}
+	// Room is made without removing what there is.
+	l = reopen(t, l, eventlog.Options{URL: l.URL(), MaxBytes: 2 << 20})
+	if _, err := l.Append(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	l = reopen(t, l, eventlog.Options{URL: l.URL(), MaxBytes: 1 << 19})
+	if got := all(t, l, r.ChannelUID); len(got) != stored {
+		t.Errorf("a lower limit removed events: %d of %d are there", len(got), stored)
+	}
+}
+
+func TestLostStreamsAreMadeAnew(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, &server.Options{}).ClientURL()
+	_, js := admin(t, url)
+	a, b := open(t, eventlog.Options{URL: url}), open(t, eventlog.Options{URL: url})
+	store(t, a, "ch", "c", 5)
+	state := eventlog.SinkState{ChannelUID: "ch", Sink: "s", Position: eventlog.Position{Sequence: 5}, Epoch: a.Epoch()}
+	if err := a.SaveSink(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	watched := make(chan error, 2)
+	for _, l := range []*eventlog.Log{a, b} {
+		ready := make(chan struct{})
+		go func() { watched <- l.Watch(t.Context(), func() { close(ready) }, func(string, uint64) {}) }()
+		<-ready
+	}
+	for name := range js.StreamNames(t.Context()).Name() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Ready(t.Context()); err == nil {
+		t.Error("a log without streams is ready")
+	}
+	eventually(t, "the streams to be there again", func() bool { return a.Ready(t.Context()) == nil })
+	for range 2 {
+		if err := <-watched; !errors.Is(err, eventlog.ErrRenewed) {
+			t.Errorf("a watch ended with %v", err)
+		}
+	}
+	store(t, b, "ch", "c", 2)
+	if a.Epoch() == state.Epoch || a.Epoch() != b.Epoch() {
+		t.Errorf("epochs %d and %d, before: %d", a.Epoch(), b.Epoch(), state.Epoch)
+	}
+	// A position of the log that was lost, stored late, hides nothing of the new one.
+	if err := b.SaveSink(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := a.LoadSink(t.Context(), "ch", "s")
+	if err != nil || got.Position != (eventlog.Position{}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := a.UseOnce(t.Context(), "id", time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLaggingServerHidesNothing stands in for a server that lags: it is the only one that answers reads, and finds nothing.
+func TestLaggingServerHidesNothing(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, &server.Options{}).ClientURL()
+	l := open(t, eventlog.Options{URL: url})
+	store(t, l, "ch", "c", 2)
+	conn, js := admin(t, url)
+	stream, err := js.Stream(t.Context(), eventsStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.AllowDirect = false
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Subscribe("$JS.API.DIRECT.GET."+eventsStream, func(m *nats.Msg) {
+		answer := nats.NewMsg(m.Reply)
+		answer.Header.Set("Status", "404")
+		_ = conn.PublishMsg(answer)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	read := func(q eventlog.Query) error {
+		q.Limit, q.MaxBytes = 10, 1<<20
+		events, _, err := l.Events(context.Background(), q)
+		if len(events) > 0 {
+			t.Errorf("got %d events", len(events))
+		}
+		return err
+	}
+	for name, c := range map[string]struct {
+		query eventlog.Query
+		fails bool
+	}{
+		"events follow":           {eventlog.Query{ChannelUID: "ch", After: eventlog.Position{Sequence: 1}}, true},
+		"in time":                 {eventlog.Query{ChannelUID: "ch", After: eventlog.Position{From: time.Now().Add(-time.Hour)}}, true},
+		"none follows":            {eventlog.Query{ChannelUID: "ch", After: eventlog.Position{Sequence: 2}}, false},
+		"none follows in time":    {eventlog.Query{ChannelUID: "ch", After: eventlog.Position{From: time.Now().Add(time.Hour)}}, false},
+		"another lane":            {eventlog.Query{ChannelUID: "ch", Lane: "other"}, false},
+		"nothing of this channel": {eventlog.Query{ChannelUID: "other"}, false},
+	} {
+		if err := read(c.query); (err != nil) != c.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
