@@ -2,7 +2,6 @@ package deadletter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,12 +10,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/access/problem"
+	"github.com/tiktok-operator/tiktok-operator/internal/channelapi"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
@@ -36,8 +34,6 @@ const (
 	maxLimit     = 500
 	// replayLimit is how many one request replays; the answer says whether there are more.
 	replayLimit = 1000
-	// timeout bounds a request.
-	timeout = 30 * time.Second
 )
 
 // Log is what the API needs of the event log. *eventlog.Log is one.
@@ -111,7 +107,7 @@ func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 			return 0, nil, err
 		}
 		if q.Sink == "" && q.From.IsZero() && q.until.IsZero() && !q.all {
-			return 0, nil, badRequest("Say which: sink, since or until; or all=true for every dead letter of the channel.")
+			return 0, nil, problem.Invalid("Say which: sink, since or until; or all=true for every dead letter of the channel.")
 		}
 		letters, more, err := a.choose(ctx, ch, q, replayLimit)
 		if err != nil {
@@ -128,44 +124,13 @@ func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve finds the channel, does the work, and answers.
-func (a *API) serve(w http.ResponseWriter, r *http.Request, work func(context.Context, *v1alpha1.TiktokChannel) (int, any, error)) {
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	defer cancel()
-	key := types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
-	ch := &v1alpha1.TiktokChannel{}
-	err := a.Reader.Get(ctx, key, ch)
-	if apierrors.IsNotFound(err) {
-		err = notFound(fmt.Sprintf("There is no TiktokChannel %s in namespace %s.", key.Name, key.Namespace))
-	}
-	var status int
-	var answer any
-	if err == nil {
-		status, answer, err = work(ctx, ch)
-	}
-	var refusal *refusedError
-	switch {
-	case errors.As(err, &refusal):
-		problem.Write(w, refusal.Problem)
-		return
-	case err != nil:
-		a.Logger.Error(err, "a request about dead letters failed", "namespace", key.Namespace, "channel", key.Name)
-		problem.Write(w, problem.Problem{
-			Name: "unavailable", Status: http.StatusServiceUnavailable, Title: "Not available at the moment",
-			Detail: "The event log or the cluster could not be asked. Nothing is lost; asking again is safe.", RetryAfter: 5 * time.Second,
-		})
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+func (a *API) serve(w http.ResponseWriter, r *http.Request, work channelapi.Work) {
+	channelapi.Endpoint{Reader: a.Reader, Logger: a.Logger}.Serve(w, r, work)
 }
 
 // letter reads one of the channel's dead letters.
 func (a *API) letter(ctx context.Context, ch *v1alpha1.TiktokChannel, text string) (*eventlog.DeadLetter, error) {
-	gone := notFound("There is no such dead letter of this channel: it was replayed, is older than 30 days, or never was.")
+	gone := problem.NotFound("There is no such dead letter of this channel: it was replayed, is older than 30 days, or never was.")
 	id, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || id == 0 {
 		return nil, gone
@@ -205,10 +170,10 @@ func parse(values url.Values) (query, error) {
 				err = errors.New("out of range")
 			}
 		default:
-			return q, badRequest(fmt.Sprintf("The parameter %q is not known: sink, since, until, limit, continue, all are.", name))
+			return q, problem.Invalid(fmt.Sprintf("The parameter %q is not known: sink, since, until, limit, continue, all are.", name))
 		}
 		if err != nil {
-			return q, badRequest(fmt.Sprintf("The parameter %s is not understood: since and until are times such as 2026-08-01T10:00:00Z, "+
+			return q, problem.Invalid(fmt.Sprintf("The parameter %s is not understood: since and until are times such as 2026-08-01T10:00:00Z, "+
 				"limit a number from 1 to %d, continue what an earlier answer said.", name, maxLimit))
 		}
 	}
@@ -234,18 +199,4 @@ func (a *API) choose(ctx context.Context, ch *v1alpha1.TiktokChannel, q query, l
 			return chosen, more, nil
 		}
 	}
-}
-
-// refusedError is the caller's fault.
-type refusedError struct{ problem.Problem }
-
-// Error implements error.
-func (e *refusedError) Error() string { return e.Detail }
-
-func badRequest(detail string) error {
-	return &refusedError{problem.Problem{Name: "invalid-request", Status: http.StatusBadRequest, Title: "The request is not understood", Detail: detail}}
-}
-
-func notFound(detail string) error {
-	return &refusedError{problem.Problem{Name: "not-found", Status: http.StatusNotFound, Title: "Not found", Detail: detail}}
 }

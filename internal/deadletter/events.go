@@ -44,7 +44,7 @@ func (a *API) ReplayEvents(w http.ResponseWriter, r *http.Request) {
 			return 0, nil, err
 		}
 		if !slices.ContainsFunc(ch.Spec.Sinks, func(sink v1alpha1.Sink) bool { return sink.Name == s.sink }) {
-			return 0, nil, notFound(fmt.Sprintf("The channel has no sink %q.", s.sink))
+			return 0, nil, problem.NotFound(fmt.Sprintf("The channel has no sink %q.", s.sink))
 		}
 		sequences, err := a.find(ctx, ch, s)
 		if err != nil {
@@ -85,26 +85,26 @@ func parseSelection(values url.Values) (selection, error) {
 		case "until":
 			s.until, err = time.Parse(time.RFC3339, given[0])
 		default:
-			return s, badRequest(fmt.Sprintf("The parameter %q is not known: sink, id, since, until are.", name))
+			return s, problem.Invalid(fmt.Sprintf("The parameter %q is not known: sink, id, since, until are.", name))
 		}
 		if err != nil {
-			return s, badRequest("since and until are times such as 2026-08-01T10:00:00Z.")
+			return s, problem.Invalid("since and until are times such as 2026-08-01T10:00:00Z.")
 		}
 		if len(given) > 1 {
-			return s, badRequest(fmt.Sprintf("The parameter %s is given more than once; only id may be.", name))
+			return s, problem.Invalid(fmt.Sprintf("The parameter %s is given more than once; only id may be.", name))
 		}
 	}
 	slices.Sort(s.ids)
 	s.ids = slices.Compact(s.ids)
 	switch {
 	case s.sink == "":
-		return s, badRequest("Say to which sink: sink=… with its name. A replay goes to one.")
+		return s, problem.Invalid("Say to which sink: sink=… with its name. A replay goes to one.")
 	case len(s.ids) == 0 && s.since.IsZero():
-		return s, badRequest("Say which events: id=…, which may be repeated, or since, with or without until.")
+		return s, problem.Invalid("Say which events: id=…, which may be repeated, or since, with or without until.")
 	case len(s.ids) > maxReplayIDs:
-		return s, badRequest(fmt.Sprintf("One request may name %d ids, not %d.", maxReplayIDs, len(s.ids)))
+		return s, problem.Invalid(fmt.Sprintf("One request may name %d ids, not %d.", maxReplayIDs, len(s.ids)))
 	case !s.until.IsZero() && !s.since.Before(s.until):
-		return s, badRequest("since must be before until.")
+		return s, problem.Invalid("since must be before until.")
 	}
 	return s, nil
 }
@@ -136,10 +136,10 @@ func (a *API) find(ctx context.Context, ch *v1alpha1.TiktokChannel, s selection)
 		return nil, err
 	case len(wanted) > 0:
 		unknown := slices.DeleteFunc(s.ids, func(id string) bool { return !wanted[id] })
-		return nil, notFound(fmt.Sprintf("The channel has no stored event of these ids, in the time that was asked for (events are kept for 31 days): "+
-			"%.1000s. Nothing was replayed.", strings.Join(unknown, ", ")))
+		return nil, problem.NotFound(fmt.Sprintf("The channel has no stored event of these ids, in the time that was asked for (events are kept for 31 "+
+			"days): %.1000s. Nothing was replayed.", strings.Join(unknown, ", ")))
 	case len(found) == 0:
-		return nil, notFound("The channel has no stored event of that time (events are kept for 31 days). Nothing was replayed.")
+		return nil, problem.NotFound("The channel has no stored event of that time (events are kept for 31 days). Nothing was replayed.")
 	}
 	return found, nil
 }
@@ -170,5 +170,5 @@ func (a *API) each(ctx context.Context, channelUID string, s selection, visit fu
 }
 
 func tooMany(detail string) error {
-	return &refusedError{problem.Problem{Name: "too-many-events", Status: http.StatusBadRequest, Title: "Too many events", Detail: detail}}
+	return &problem.Error{Problem: problem.Problem{Name: "too-many-events", Status: http.StatusBadRequest, Title: "Too many events", Detail: detail}}
 }
