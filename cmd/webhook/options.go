@@ -9,6 +9,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
+	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
 )
 
@@ -25,6 +26,7 @@ type options struct {
 	fsync                         eventlog.Fsync
 	tolerance                     time.Duration
 	allowPrivateSinks             bool
+	messageRules                  messaging.Policy
 }
 
 func (o *options) bind(fs *flag.FlagSet) {
@@ -49,6 +51,8 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.Var(&o.fsync, "fsync", "when the embedded event log is synced to disk: always, or an interval such as 1s (a power cut then loses that much)")
 	fs.DurationVar(&o.tolerance, "signature-tolerance", ingest.DefaultTolerance().Past, "how old a webhook's signature may be; TikTok retries for 72h")
 	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false, "let sinks with a uri be loopback and private addresses")
+	o.messageRules = messaging.Lenient
+	fs.Var(&o.messageRules, "message-rules", "what to do where it is doubtful whether TikTok takes a message: lenient (ask TikTok) or strict (refuse it)")
 }
 
 // dedupMargin is how much longer duplicates are recognised than a signature is accepted, for clocks that differ and for writes that wait.

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 		"kubeconfig": "", "public-bind-address": ":8080", "private-bind-address": ":8443", "private-tls-cert-file": "", "private-tls-key-file": "",
 		"metrics-bind-address": ":9090", "health-probe-bind-address": ":8081", "data-dir": "", "nats-url": "", "nats-creds": "", "fsync": "always",
 		"nats-ca-file": "", "nats-cert-file": "", "nats-key-file": "", "nats-replicas": "0", "share-deliveries": "false", "event-log-max-age": "744h0m0s", "event-log-max-bytes": "0",
-		"signature-tolerance": "72h0m0s", "allow-private-sinks": "false", "watch-namespaces": "", "namespace": "",
+		"signature-tolerance": "72h0m0s", "allow-private-sinks": "false", "message-rules": "lenient", "watch-namespaces": "", "namespace": "",
 	} {
 		if f := fs.Lookup(name); f == nil || f.DefValue != want {
 			t.Errorf("--%s: %+v, want the default %q", name, f, want)
@@ -44,7 +44,7 @@ func TestDefaults(t *testing.T) {
 
 func TestEveryFlagReadsItsVariable(t *testing.T) {
 	processtest.Variables(t, map[string]string{
-		"fsync": "1s", "event-log-max-bytes": "1Gi", "zap-encoder": "console", "zap-log-level": "debug", "zap-stacktrace-level": "panic", "zap-time-encoding": "iso8601",
+		"fsync": "1s", "message-rules": "strict", "event-log-max-bytes": "1Gi", "zap-encoder": "console", "zap-log-level": "debug", "zap-stacktrace-level": "panic", "zap-time-encoding": "iso8601",
 	}, func(args ...string) (*flag.FlagSet, error) {
 		_, fs, err := parse(args...)
 		return fs, err

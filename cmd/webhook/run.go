@@ -18,7 +18,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
-	"github.com/tiktok-operator/tiktok-operator/internal/access"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/channelevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/deadletter"
@@ -137,7 +136,7 @@ func (s *servers) setup(ctx context.Context) error {
 		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),
 		s.mgr.Add(&dispatch.Reporter{Reader: s.mgr.GetCache(), Client: s.live, Dispatcher: dispatcher}),
 		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil),
-		s.private(authorizations),
+		s.private(authorizations, apps, tokens),
 		s.mgr.AddHealthzCheck("ping", healthz.Ping),
 		s.mgr.AddHealthzCheck("event-log", func(*http.Request) error { return s.events.Alive() }),
 		s.mgr.AddReadyzCheck("shutdown", process.NotStopping(ctx)),
@@ -181,33 +180,4 @@ func public(webhooks, authorizations http.Handler) http.Handler {
 		}
 		webhooks.ServeHTTP(w, r)
 	})
-}
-
-// private serves programs.
-func (s *servers) private(authorizations *oauth.Handler) error {
-	if s.options.privateAddress == "0" {
-		return nil
-	}
-	gate, err := access.New(access.Options{Client: s.live, Log: s.log.WithName("access")})
-	if err != nil {
-		return err
-	}
-	mux := http.NewServeMux()
-	mux.Handle(oauth.APIPattern, gate.Require(access.Rule{Verb: "create", Subresource: oauth.APISubresource}, authorizations.API()))
-	letters := &deadletter.API{Reader: s.mgr.GetClient(), Events: s.events, Logger: s.log.WithName("deadletter")}
-	for pattern, route := range map[string]struct {
-		verb   string
-		handle http.HandlerFunc
-	}{
-		deadletter.ListPattern: {"list", letters.List}, deadletter.GetPattern: {"get", letters.Get},
-		deadletter.ReplayPattern: {"create", letters.Replay}, deadletter.ReplayAllPattern: {"create", letters.ReplayAll},
-		deadletter.ReplayEventsPattern: {"create", letters.ReplayEvents},
-	} {
-		mux.Handle(pattern, gate.Require(access.Rule{Verb: route.verb, Subresource: deadletter.Subresource}, route.handle))
-	}
-	config, err := s.tlsConfig()
-	if err != nil {
-		return err
-	}
-	return s.listen("private", s.options.privateAddress, ingest.NewServer(mux, nil), config)
 }

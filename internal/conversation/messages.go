@@ -138,14 +138,14 @@ func fill(d *cloudevent.Data, c cloudevent.ContentSummary) {
 	}
 }
 
-// summary is what fill would take.
-func summary(d cloudevent.Data) *cloudevent.ContentSummary {
+// Summarize makes the summary of a message: what fill would take.
+func Summarize(d cloudevent.Data) cloudevent.ContentSummary {
 	switch {
 	case d.Text != nil:
-		return cloudevent.Summarize(d.Kind, *d.Text)
+		return *cloudevent.Summarize(d.Kind, *d.Text)
 	case d.Template != nil && len(d.Template.Elements) > 0:
-		return cloudevent.Summarize(d.Kind, d.Template.Elements[0].Title)
+		return *cloudevent.Summarize(d.Kind, d.Template.Elements[0].Title)
 	default:
-		return cloudevent.Summarize(d.Kind, "")
+		return *cloudevent.Summarize(d.Kind, "")
 	}
 }

@@ -53,6 +53,13 @@ func (s State) Summary() Summary {
 	return out
 }
 
+// Answered says whether the business has sent anything, as far as is known.
+func (s State) Answered() bool {
+	return slices.ContainsFunc(s.Messages(), func(m Message) bool {
+		return m.Data.Direction == cloudevent.Outbound && m.Status.Supersedes(cloudevent.StatusFailed)
+	})
+}
+
 func (s State) lastUserMessage() time.Time {
 	i := slices.IndexFunc(s.messages, func(m message) bool { return m.data.Direction == cloudevent.Inbound })
 	if i < 0 {

@@ -19,9 +19,10 @@ func (s State) Untold() []cloudevent.StatusEvent {
 		case m.SendID == "" && m.Data.Origin == cloudevent.OriginAPI, m.Data.Kind == reaction:
 			continue
 		}
+		content := Summarize(m.Data)
 		e := cloudevent.StatusEvent{Time: m.statusAt, Data: cloudevent.StatusData{
 			BusinessID: s.business.id.value, ConversationID: s.id, SendID: m.SendID, MessageID: m.ID, Status: m.Status, Code: m.Code,
-			Explanation: m.Explanation, IdempotencyKey: m.IdempotencyKey, AcceptedAt: timeOf(m.acceptedAt), Content: summary(m.Data),
+			Explanation: m.Explanation, IdempotencyKey: m.IdempotencyKey, AcceptedAt: timeOf(m.acceptedAt), Content: &content,
 		}}
 		out = append(out, e)
 	}

@@ -53,6 +53,17 @@ type API struct {
 	Logger logr.Logger
 }
 
+// Routes are the calls.
+func (a *API) Routes() []channelapi.Route {
+	route := func(pattern, verb string, handle http.HandlerFunc) channelapi.Route {
+		return channelapi.Route{Pattern: pattern, Verb: verb, Subresource: Subresource, Handle: handle}
+	}
+	return []channelapi.Route{
+		route(ListPattern, "list", a.List), route(GetPattern, "get", a.Get), route(ReplayPattern, "create", a.Replay),
+		route(ReplayAllPattern, "create", a.ReplayAll), route(ReplayEventsPattern, "create", a.ReplayEvents),
+	}
+}
+
 // List answers with the dead letters that a query chooses, oldest first.
 func (a *API) List(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {

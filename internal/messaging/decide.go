@@ -18,6 +18,19 @@ const (
 	Lenient Policy = "lenient"
 )
 
+// String implements flag.Value.
+func (p *Policy) String() string { return string(*p) }
+
+// Set implements flag.Value.
+func (p *Policy) Set(s string) error {
+	switch policy := Policy(s); policy {
+	case Strict, Lenient:
+		*p = policy
+		return nil
+	}
+	return fmt.Errorf("it is %s or %s", Lenient, Strict)
+}
+
 // Refusal says why a message is not sent, and what to do.
 type Refusal struct {
 	Reason Reason
@@ -93,14 +106,19 @@ func Decide(policy Policy, m Message, c Conversation, now time.Time) Verdict {
 }
 
 func channelRule(_ Message, c Conversation, _ time.Time) finding {
-	switch c.Channel {
+	return finding{Refusal: RefuseChannel(c.Channel)}
+}
+
+// RefuseChannel says why nothing at all is sent for a channel of this state; nil if the state is no reason.
+func RefuseChannel(c Channel) *Refusal {
+	switch c {
 	case ChannelSuspended:
-		return certain(refuse(ReasonChannelSuspended, "The channel is suspended. Set spec.suspend to false to send again."))
+		return refuse(ReasonChannelSuspended, "The channel is suspended. Set spec.suspend to false to send again.")
 	case ChannelNotAuthorized:
-		return certain(refuse(ReasonChannelNotAuthorized,
-			"The business has not authorized the app, or no longer does. Open the channel's authorization link as the business."))
+		return refuse(ReasonChannelNotAuthorized,
+			"The business has not authorized the app, or no longer does. Open the channel's authorization link as the business.")
 	}
-	return fine
+	return nil
 }
 
 func formRule(m Message, _ Conversation, _ time.Time) finding {

@@ -32,6 +32,7 @@ type Options struct {
 	// Reader reads channels and apps from the cache.
 	Reader client.Reader
 	States States
+	Sender Sender
 	// Clock; nil means the real one.
 	Clock  clock.Clock
 	Logger logr.Logger
@@ -45,8 +46,8 @@ type API struct {
 
 // New makes an API. The error says which option is missing.
 func New(opts Options) (*API, error) {
-	if opts.Reader == nil || opts.States == nil {
-		return nil, errors.New("the messaging API needs a Reader and States")
+	if opts.Reader == nil || opts.States == nil || opts.Sender == nil {
+		return nil, errors.New("the messaging API needs a Reader, States and a Sender")
 	}
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}

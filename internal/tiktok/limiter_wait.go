@@ -62,6 +62,13 @@ func (l *Limiter) stands(s step) bool {
 	return s.pauses == l.pauses
 }
 
+// Paused is how long nothing goes yet, because TikTok said that there were too many requests; zero if something may.
+func (l *Limiter) Paused() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(0, l.paused.Sub(l.clock.Now()))
+}
+
 func (l *Limiter) giveBack(s step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

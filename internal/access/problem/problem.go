@@ -4,6 +4,8 @@ package problem
 
 import (
 	"encoding/json"
+	"maps"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -27,17 +29,20 @@ type Problem struct {
 	Detail string
 	// RetryAfter is when the request may be made again; zero says nothing about it.
 	RetryAfter time.Duration
+	// Members of the problem besides these, by their names.
+	Members map[string]any
 }
 
 // Write answers with a problem.
 func Write(w http.ResponseWriter, p Problem) {
-	body, err := json.Marshal(struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{TypePrefix + p.Name, p.Title, p.Status, p.Detail})
-	if err != nil { // strings and a number: cannot be
+	members := map[string]any{}
+	maps.Copy(members, p.Members)
+	members["type"], members["title"], members["status"] = TypePrefix+p.Name, p.Title, p.Status
+	if p.Detail != "" {
+		members["detail"] = p.Detail
+	}
+	body, err := json.Marshal(members)
+	if err != nil { // plain values: cannot be
 		http.Error(w, p.Title, p.Status)
 		return
 	}
@@ -46,7 +51,7 @@ func Write(w http.ResponseWriter, p Problem) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if p.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(p.RetryAfter.Seconds())))
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
 	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(body, '\n'))

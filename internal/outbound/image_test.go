@@ -1,0 +1,18 @@
+package outbound_test
+
+import (
+	"bytes"
+	"image"
+	"image/png"
+	"testing"
+)
+
+// onePixel is the file of a PNG.
+func onePixel(t testing.TB) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1))); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
