@@ -52,7 +52,8 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.DurationVar(&o.tolerance, "signature-tolerance", ingest.DefaultTolerance().Past, "how old a webhook's signature may be; TikTok retries for 72h")
 	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false, "let sinks with a uri be loopback and private addresses")
 	o.messageRules = messaging.Lenient
-	fs.Var(&o.messageRules, "message-rules", "what to do where it is doubtful whether TikTok takes a message: lenient (ask TikTok) or strict (refuse it)")
+	fs.Var(&o.messageRules, "message-rules", "what to do where it is doubtful whether TikTok takes a message: lenient (ask TikTok) "+
+		"or strict (refuse it)")
 }
 
 // dedupMargin is how much longer duplicates are recognised than a signature is accepted, for clocks that differ and for writes that wait.

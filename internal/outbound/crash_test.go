@@ -12,6 +12,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound"
+	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
@@ -22,7 +23,7 @@ type frozen struct {
 }
 
 func (f *frozen) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasSuffix(r.URL.Path, "/"+sendPath) {
+	if !strings.HasSuffix(r.URL.Path, "/"+outboundtest.SendPath) {
 		return http.DefaultTransport.RoundTrip(r)
 	}
 	close(f.reached)
@@ -60,97 +61,97 @@ const long = 3 * time.Minute
 func TestCrashes(t *testing.T) {
 	for name, tc := range map[string]struct {
 		// dead is the process that ends. It returns once it has.
-		dead func(b *bench)
+		dead func(b *outboundtest.Bench)
 		// before the application asks again.
-		before func(b *bench)
+		before func(b *outboundtest.Bench)
 		// unknown: nobody can know whether TikTok has it.
 		unknown bool
 		// replayed: it was sent by the process that ended.
 		replayed bool
 	}{
-		"before it is written down": {dead: func(b *bench) {
-			log := &dying{Log: b.log}
+		"before it is written down": {dead: func(b *outboundtest.Bench) {
+			log := &dying{Log: b.Log}
 			log.dieAfter.Store(0)
-			if _, err := b.send(b.sender(change{log: log}), b.request("k", "hi")); err == nil {
+			if _, err := b.Send(b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi")); err == nil {
 				b.Error("it was sent without being remembered")
 			}
-			b.wantArrived(0)
+			b.WantArrived(0)
 		}},
-		"before the call": {dead: func(b *bench) {
+		"before the call": {dead: func(b *outboundtest.Bench) {
 			f := &frozen{make(chan struct{}), b.Context().Done()}
-			b.start(b.Context(), b.sender(change{transport: f}), b.request("k", "hi"))
+			b.Start(b.Context(), b.Sender(outboundtest.Change{Transport: f}), b.Request("k", "hi"))
 			<-f.reached
 		}},
-		"during the call, and TikTok's webhook comes": {replayed: true, dead: func(b *bench) {
-			b.sim.InjectFault(simulator.Fault{Endpoint: sendPath, Times: 1, HangAfterProcessing: true})
-			log := &dying{Log: b.log}
+		"during the call, and TikTok's webhook comes": {replayed: true, dead: func(b *outboundtest.Bench) {
+			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
+			log := &dying{Log: b.Log}
 			log.dieAfter.Store(1)
-			b.start(b.Context(), b.sender(change{log: log}), b.request("k", "hi"))
-			b.eventually("the message", func() bool { return b.arrived() == 1 })
+			b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
+			b.Eventually("the message", func() bool { return b.Arrived() == 1 })
 			log.dead.Store(true)
 		}},
-		"during the call, and TikTok's webhook does not come": {replayed: true, dead: func(b *bench) {
-			b.sim.SetWebhook("DIRECT_MESSAGE", "")
-			b.sim.InjectFault(simulator.Fault{Endpoint: sendPath, Times: 1, HangAfterProcessing: true})
-			log := &dying{Log: b.log}
+		"during the call, and TikTok's webhook does not come": {replayed: true, dead: func(b *outboundtest.Bench) {
+			b.Sim.SetWebhook("DIRECT_MESSAGE", "")
+			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
+			log := &dying{Log: b.Log}
 			log.dieAfter.Store(1)
-			b.start(b.Context(), b.sender(change{log: log}), b.request("k", "hi"))
-			b.eventually("the message", func() bool { return b.arrived() == 1 })
+			b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
+			b.Eventually("the message", func() bool { return b.Arrived() == 1 })
 			log.dead.Store(true)
 		}},
-		"during the call, and TikTok tells nothing": {unknown: true, dead: func(b *bench) {
-			b.sim.SetWebhook("DIRECT_MESSAGE", "")
-			b.sim.InjectFault(simulator.Fault{Endpoint: sendPath, Times: 1, HangAfterProcessing: true})
-			log := &dying{Log: b.log}
+		"during the call, and TikTok tells nothing": {unknown: true, dead: func(b *outboundtest.Bench) {
+			b.Sim.SetWebhook("DIRECT_MESSAGE", "")
+			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
+			log := &dying{Log: b.Log}
 			log.dieAfter.Store(1)
-			b.start(b.Context(), b.sender(change{log: log}), b.request("k", "hi"))
-			b.eventually("the message", func() bool { return b.arrived() == 1 })
+			b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
+			b.Eventually("the message", func() bool { return b.Arrived() == 1 })
 			log.dead.Store(true)
-			b.sim.InjectFault(simulator.Fault{Endpoint: listPath, Times: 1, Status: http.StatusBadGateway})
+			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.ListPath, Times: 1, Status: http.StatusBadGateway})
 		}},
-		"after the call, before that is written down": {replayed: true, dead: func(b *bench) {
-			log := &dying{Log: b.log}
+		"after the call, before that is written down": {replayed: true, dead: func(b *outboundtest.Bench) {
+			log := &dying{Log: b.Log}
 			log.dieAfter.Store(1)
-			if _, err := b.send(b.sender(change{log: log}), b.request("k", "hi")); err != nil {
+			if _, err := b.Send(b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi")); err != nil {
 				b.Error(err)
 			}
-			b.wantArrived(1)
+			b.WantArrived(1)
 		}},
-		"after that": {replayed: true, dead: func(b *bench) {
-			if _, err := b.send(b.sender(change{}), b.request("k", "hi")); err != nil {
+		"after that": {replayed: true, dead: func(b *outboundtest.Bench) {
+			if _, err := b.Send(b.Sender(outboundtest.Change{}), b.Request("k", "hi")); err != nil {
 				b.Error(err)
 			}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
+			b := outboundtest.New(t)
 			tc.dead(b)
-			b.clock.Step(long)
-			sent, err := b.send(b.sender(change{}), b.request("k", "hi"))
+			b.Clock.Step(long)
+			sent, err := b.Send(b.Sender(outboundtest.Change{}), b.Request("k", "hi"))
 			if tc.unknown {
 				var unknown *outbound.UnknownOutcomeError
 				if !errors.As(err, &unknown) || unknown.SendID == "" {
 					t.Fatalf("got %+v, %v", sent, err)
 				}
 				// Once TikTok tells, so does the answer.
-				sent, err = b.send(b.sender(change{}), b.request("k", "hi"))
+				sent, err = b.Send(b.Sender(outboundtest.Change{}), b.Request("k", "hi"))
 				tc.replayed = true
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.wantArrived(1)
+			b.WantArrived(1)
 			if sent.MessageID == "" || sent.Replayed != tc.replayed {
 				t.Errorf("got %+v", sent)
 			}
 			// From now on the answer is the same.
-			again, err := b.send(b.sender(change{}), b.request("k", "hi"))
+			again, err := b.Send(b.Sender(outboundtest.Change{}), b.Request("k", "hi"))
 			if err != nil || again.MessageID != sent.MessageID || again.SendID != sent.SendID || !again.Replayed {
 				t.Errorf("repeated: %+v, %v", again, err)
 			}
-			b.wantArrived(1)
-			if m := b.message(sent.SendID); m == nil || m.ID != sent.MessageID || !m.Status.Supersedes(cloudevent.StatusFailed) {
+			b.WantArrived(1)
+			if m := b.Message(sent.SendID); m == nil || m.ID != sent.MessageID || !m.Status.Supersedes(cloudevent.StatusFailed) {
 				t.Errorf("known of it: %+v", m)
 			}
 		})

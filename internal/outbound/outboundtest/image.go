@@ -1,4 +1,4 @@
-package outbound_test
+package outboundtest
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// onePixel is the file of a PNG.
-func onePixel(t testing.TB) []byte {
+// OnePixel is the file of a PNG.
+func OnePixel(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1))); err != nil {
