@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/logr/testr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -173,7 +172,7 @@ func (b *Bench) Sender(c Change) *outbound.Sender {
 	}
 	s, err := outbound.New(outbound.Options{
 		Log: c.Log, States: b.States, Sessions: sessions, Apps: apps, Images: capability.New(sessions, apps, b.Clock), Refresher: c.Refresher,
-		Policy: c.Policy, Clock: b.Clock, Metrics: c.Metrics, Logger: testr.New(b.T),
+		Policy: c.Policy, Clock: b.Clock, Metrics: c.Metrics,
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -255,7 +254,7 @@ func (b *Bench) WantArrived(n int) {
 // Eventually waits until something is so.
 func (b *Bench) Eventually(what string, ok func() bool) {
 	b.Helper()
-	for deadline := (clock.RealClock{}).Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := (clock.RealClock{}).Now().Add(30 * time.Second); !ok(); (clock.RealClock{}).Sleep(5 * time.Millisecond) {
 		if (clock.RealClock{}).Now().After(deadline) {
 			b.Fatalf("not within half a minute: %s", what)
 		}
