@@ -3,6 +3,7 @@ package conversation
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
@@ -18,7 +19,8 @@ type Message struct {
 	At time.Time
 	// Data is what the message's event says, without Raw. If Partial, TikTok has told nothing of it yet, and this is the summary that the operator
 	// keeps of what it sends.
-	Data    cloudevent.Data
+	// It is not to be changed.
+	Data    *cloudevent.Data
 	Partial bool
 	// Status of a message of the business's; "" of the user's. Code and Explanation go with it.
 	Status      cloudevent.Status
@@ -31,10 +33,21 @@ type Message struct {
 	statusAt   time.Time
 }
 
-// Messages are the newest MaxMessages, newest first.
+// view is what is worked out of a state when it is asked for first.
+type view struct {
+	once     sync.Once
+	messages []Message
+}
+
+// Messages are the newest MaxMessages, newest first. They are not to be changed.
 func (s State) Messages() []Message {
+	s.view.once.Do(func() { s.view.messages = s.workOut() })
+	return s.view.messages
+}
+
+func (s State) workOut() []Message {
 	byMessage := map[string][]send{}
-	var out []Message
+	out := make([]Message, 0, len(s.messages)+len(s.sends))
 	for _, sent := range slices.Backward(s.sends) { // the first send of a message counts, should there be two
 		for _, id := range sent.messageIDs {
 			byMessage[id] = append(byMessage[id], sent)
@@ -75,7 +88,7 @@ func (s State) Message(id string) *Message {
 
 // fromTikTok is a message that TikTok told of.
 func (s State) fromTikTok(m message, sends []send) Message {
-	out := Message{ID: m.data.MessageID, At: m.at, Data: *m.data}
+	out := Message{ID: m.data.MessageID, At: m.at, Data: m.data}
 	if m.data.Direction != cloudevent.Outbound {
 		return out
 	}
@@ -102,7 +115,7 @@ func (s State) fromSends(id string, sends []send) Message {
 			fill(&d, c)
 		}
 	}
-	out.Data = d
+	out.Data = &d
 	out.add(sends, status{})
 	return out
 }
@@ -139,7 +152,7 @@ func fill(d *cloudevent.Data, c cloudevent.ContentSummary) {
 }
 
 // Summarize makes the summary of a message: what fill would take.
-func Summarize(d cloudevent.Data) cloudevent.ContentSummary {
+func Summarize(d *cloudevent.Data) cloudevent.ContentSummary {
 	switch {
 	case d.Text != nil:
 		return *cloudevent.Summarize(d.Kind, *d.Text)

@@ -28,12 +28,14 @@ type State struct {
 	referral       newest[string]
 	readUpTo       time.Time
 	updated        time.Time
+
+	view *view
 }
 
 // New is the state of a conversation before its events. It is complete if the events are all that there ever was of it: if not, older messages
 // are possible, and are never taken for absent.
 func New(conversationID string, complete bool) State {
-	return State{id: conversationID, complete: complete}
+	return State{id: conversationID, complete: complete, view: &view{}}
 }
 
 // Apply adds an event. One of another conversation, of a type that does not matter here, or that cannot be read, changes nothing.
@@ -60,6 +62,7 @@ func Apply(s State, e cloudevent.Event) State {
 		return s
 	}
 	s.updated = later(s.updated, e.Time)
+	s.view = &view{}
 	return s
 }
 

@@ -96,6 +96,7 @@ func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 	options := []nats.Option{
 		nats.Name("tiktok-operator " + purpose), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
 		nats.Timeout(DefaultTimeout), nats.ReconnectHandler(l.onReconnect),
+		nats.SyncQueueLen(maxBatch + 1), // the library's own length takes half a megabyte for each read
 	}
 	target := l.opts.URL
 	if l.server != nil {

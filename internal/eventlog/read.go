@@ -57,6 +57,9 @@ func (l *Log) Next(ctx context.Context, channelUID string, after Position) (*Sto
 	return l.next(ctx, eventsStream, after.request(channelFilter(channelUID)))
 }
 
+// maxBatch is the most that one read brings.
+const maxBatch = 2000
+
 // Query of a channel's events.
 type Query struct {
 	ChannelUID string
@@ -91,7 +94,7 @@ func (l *Log) Events(ctx context.Context, q Query) (events []*Stored, more bool,
 
 func (l *Log) events(ctx context.Context, q Query, filter string) (events []*Stored, more bool, err error) {
 	r := q.After.request(filter)
-	r.Batch, r.MaxBytes = q.Limit, q.MaxBytes
+	r.Batch, r.MaxBytes = min(q.Limit, maxBatch), q.MaxBytes
 	var pending uint64
 	err = l.batch(ctx, eventsStream, "reading events", r, func(m *nats.Msg, following uint64) error {
 		event, err := stored(m)

@@ -127,7 +127,7 @@ func (s *served) send(body string, header map[string]string) reply {
 }
 
 // form is a multipart form of files and fields, in this order.
-func form(t *testing.T, parts ...[2]string) (contentType string, body []byte) {
+func form(t testing.TB, parts ...[2]string) (contentType string, body []byte) {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)

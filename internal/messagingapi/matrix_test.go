@@ -176,7 +176,7 @@ func post(s *served, conversation string, sm sample) reply {
 	s.Helper()
 	kind, body := "application/json", []byte(sm.body)
 	if sm.image != "" {
-		kind, body = form(s.T, [2]string{"image", sm.image})
+		kind, body = form(s.TB, [2]string{"image", sm.image})
 	}
 	return s.do(http.MethodPost, s.conversationURL(conversation)+"/messages", kind, body, nil)
 }

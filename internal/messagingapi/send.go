@@ -64,32 +64,37 @@ func (a *API) send(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return 0, nil, err
 		}
-		sent, err := a.opts.Sender.Send(ctx, outbound.Request{
-			Channel: ch, ConversationID: id, Message: message, Image: image, IdempotencyKey: key,
-		})
+		request := outbound.Request{Channel: ch, ConversationID: id, Message: message, Image: image, IdempotencyKey: key}
+		sent, err := a.opts.Sender.Send(ctx, request)
 		if err != nil {
 			return 0, nil, sendProblem(err)
 		}
 		if sent.Replayed {
 			w.Header().Set(ReplayedHeader, "true")
 		}
-		return http.StatusCreated, a.sentMessage(ctx, ch, id, key, sent), nil
+		return http.StatusCreated, a.sentMessage(ctx, ch, request, sent), nil
 	})
 }
 
-// sentMessage is the message as reading it would give it. What cannot be read back is said from memory.
-func (a *API) sentMessage(ctx context.Context, ch *v1alpha1.TiktokChannel, conversationID, key string, sent *outbound.Sent) Message {
-	if state, _, err := a.opts.States.State(ctx, ch, conversationID); err == nil {
-		if m := state.Message(sent.SendID); m != nil && m.Status.Supersedes(cloudevent.StatusFailed) {
-			return messageOf(*m)
+// sentMessage is the message as reading it gives it. Of one that was sent just now the events may not be stored yet.
+func (a *API) sentMessage(ctx context.Context, ch *v1alpha1.TiktokChannel, r outbound.Request, sent *outbound.Sent) Message {
+	if sent.Replayed {
+		if state, _, err := a.opts.States.State(ctx, ch, r.ConversationID); err == nil {
+			if m := state.Message(sent.SendID); m != nil && m.Status.Supersedes(cloudevent.StatusFailed) {
+				return messageOf(*m)
+			}
 		}
 	}
+	data := &cloudevent.Data{
+		BusinessID: ch.Status.BusinessID, ConversationID: r.ConversationID, MessageID: sent.MessageID, Direction: cloudevent.Outbound,
+		Origin: cloudevent.OriginAPI, Kind: sent.Summary.Kind, ReplyTo: r.Message.QuotedMessageID,
+	}
+	if r.Message.Text != "" {
+		data.Text = &r.Message.Text
+	}
 	return Message{
-		ID: sent.MessageID, SendID: sent.SendID, IdempotencyKey: key, Time: sent.AcceptedAt.UTC(), Status: cloudevent.StatusSent, Partial: true,
-		Data: MessageData{Data: cloudevent.Data{
-			BusinessID: ch.Status.BusinessID, ConversationID: conversationID, MessageID: sent.MessageID, Direction: cloudevent.Outbound,
-			Origin: cloudevent.OriginAPI, Kind: sent.Summary.Kind,
-		}},
+		ID: sent.MessageID, SendID: sent.SendID, IdempotencyKey: r.IdempotencyKey, Time: sent.AcceptedAt.UTC(), Status: cloudevent.StatusSent,
+		Partial: true, Data: MessageData{Data: data},
 	}
 }
 

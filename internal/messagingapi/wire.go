@@ -32,7 +32,7 @@ type Message struct {
 
 // MessageData is the data of a message's event.
 type MessageData struct {
-	cloudevent.Data
+	*cloudevent.Data
 	// Raw hides that of the event.
 	Raw *struct{} `json:"raw,omitempty"`
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
@@ -32,18 +31,19 @@ func (s *Sender) send(ctx context.Context, j *job) (*Sent, error) {
 	if err := s.turn(ctx, j.Channel, session.App); err != nil {
 		return nil, err
 	}
-	if err := s.claim(ctx, j, session.BusinessID); err != nil {
+	if err := s.claim(ctx, j); err != nil {
 		return nil, err
 	}
 	// From here on it does not matter whether the caller still waits.
 	ctx = context.WithoutCancel(ctx)
+	s.announce(ctx, j, session.BusinessID)
 	messageID, result := s.call(ctx, j, session, mediaID)
 	return s.conclude(ctx, j, session, messageID, result, verdict.Doubts)
 }
 
 // allowed says whether the rules let the message go. The error is a *messaging.Refusal, or the state could not be read.
 func (s *Sender) allowed(ctx context.Context, j *job) (messaging.Verdict, error) {
-	state, _, err := s.opts.States.State(ctx, j.Channel, j.ConversationID)
+	state, err := j.state()
 	if err != nil {
 		return messaging.Verdict{}, err
 	}
@@ -79,14 +79,26 @@ func (s *Sender) turn(ctx context.Context, ch *v1alpha1.TiktokChannel, app *v1al
 	return err
 }
 
-// claim writes down that TikTok is about to be called, and tells that the message is accepted. The error may be eventlog.ErrSendChanged.
-func (s *Sender) claim(ctx context.Context, j *job, businessID string) error {
+// claim writes down that TikTok is about to be called. The error may be eventlog.ErrSendChanged.
+func (s *Sender) claim(ctx context.Context, j *job) error {
 	now := s.opts.Clock.Now()
 	j.Stage, j.CalledAt, j.Until = called, now, now.Add(patience)
-	var both errgroup.Group
-	both.Go(func() error { return s.save(ctx, j) })
-	both.Go(func() error { return s.tell(ctx, j, businessID, cloudevent.StatusAccepted, j.AcceptedAt, nil) })
-	return both.Wait()
+	return s.save(ctx, j)
+}
+
+// announce tells that the message is accepted, while TikTok is called.
+func (s *Sender) announce(ctx context.Context, j *job, businessID string) {
+	accepted := *j.attempt
+	told := make(chan struct{})
+	j.announced = told
+	s.pending.Go(func() {
+		defer close(told)
+		of := &job{Request: j.Request, attempt: &accepted}
+		if err := s.tell(ctx, of, businessID, cloudevent.StatusAccepted, accepted.AcceptedAt, nil); err != nil {
+			s.opts.Logger.Error(err, "that a message was accepted could not be stored; what becomes of it is tried still",
+				"namespace", j.Channel.Namespace, "channel", j.Channel.Name, "sendID", accepted.SendID)
+		}
+	})
 }
 
 // save remembers the attempt, where there is a key to remember it by.

@@ -399,7 +399,7 @@ func TestImageIsUploadedOnce(t *testing.T) {
 func image(b *outboundtest.Bench, key string) outbound.Request {
 	b.Helper()
 	r := b.Request(key, "")
-	r.Image = outboundtest.OnePixel(b.T)
+	r.Image = outboundtest.OnePixel(b.TB)
 	inspected, refusal := messaging.InspectImage(r.Image)
 	if refusal != nil {
 		b.Fatal(refusal)

@@ -143,6 +143,10 @@ type job struct {
 	// id under which it is remembered, and the revision of what is.
 	id       string
 	revision uint64
+	// announced is closed once it is told that the message is accepted; nil if that is not being told.
+	announced <-chan struct{}
+	// state of the conversation, which is read while an earlier request is looked for.
+	state func() (conversation.State, error)
 }
 
 // Send sends a message, or says what became of it if the same was asked for before. Errors: *messaging.Refusal, *TikTokRefusal, *NotSentError,
@@ -169,6 +173,7 @@ func (s *Sender) dispatch(ctx context.Context, r Request) (*Sent, error) {
 	j := &job{Request: r, id: uid + "/" + key}
 	fresh := attempt{SendID: "snd_" + digest(uid, key), Request: wanted, Summary: summarize(r.Message)}
 	for begun := s.opts.Clock.Now(); ; {
+		j.state = s.readAhead(ctx, r)
 		if err := s.load(ctx, j); err != nil {
 			return nil, err
 		}
@@ -203,6 +208,23 @@ func (s *Sender) dispatch(ctx context.Context, r Request) (*Sent, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// readAhead reads the state of the conversation meanwhile.
+func (s *Sender) readAhead(ctx context.Context, r Request) func() (conversation.State, error) {
+	var state conversation.State
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if state, _, err = s.opts.States.State(ctx, r.Channel, r.ConversationID); err == nil {
+			state.Messages() // worked out once
+		}
+	}()
+	return func() (conversation.State, error) {
+		<-done
+		return state, err
 	}
 }
 

@@ -56,51 +56,72 @@ func appendStatus(ctx context.Context, log appender, ch *v1alpha1.TiktokChannel,
 	return nil
 }
 
-// settled stores what became of a call, and tells it if there is a status. It waits for that, but not for long: TikTok's answer is known, and
-// what cannot be stored now is tried for a while. Should the process end meanwhile, the next request with the key finds out anew.
+// settled stores what became of a call, and tells it if there is a status. Of a message that TikTok has, nobody waits for that: should the
+// process end meanwhile, the next request with the key finds out anew. What cannot be stored is tried for a while.
 func (s *Sender) settled(ctx context.Context, j *job, businessID string, status cloudevent.Status, refusal *TikTokRefusal) {
-	at := s.opts.Clock.Now()
-	work := func(ctx context.Context) error {
-		var both errgroup.Group
-		both.Go(func() error {
-			if err := s.save(ctx, j); !errors.Is(err, eventlog.ErrSendChanged) {
-				return err
-			}
-			return nil // another request has found out the same
-		})
-		if status != "" {
-			both.Go(func() error { return s.tell(ctx, j, businessID, status, at, refusal) })
-		}
-		return both.Wait()
-	}
-	err := work(ctx)
-	if err == nil {
-		if status == cloudevent.StatusSent {
-			s.pending.Go(func() { s.overtaken(ctx, j.Channel, j.ConversationID) })
-		}
-		return
-	}
-	s.opts.Logger.Error(err, "what became of a message could not be stored; trying again", "namespace", j.Channel.Namespace,
-		"channel", j.Channel.Name, "sendID", j.SendID, "stage", j.Stage)
-	copied, remembered := *j, *j.attempt
-	copied.attempt = &remembered
-	j = &copied
+	remembered := *j.attempt
+	of := &job{Request: j.Request, attempt: &remembered, id: j.id, revision: j.revision, announced: j.announced}
+	at, first := s.opts.Clock.Now(), make(chan struct{})
 	s.pending.Go(func() {
-		backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Cap: 5 * time.Second, Steps: 30}
-		_ = wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
-			if s.opts.Clock.Since(at) > storeTimeout {
-				return false, context.DeadlineExceeded
-			}
-			return work(ctx) == nil, nil
-		})
+		if of.announced != nil {
+			<-of.announced // so that the statuses are told in their order
+		}
+		err := s.settleOnce(ctx, of, businessID, status, at, refusal)
+		close(first)
+		if err != nil {
+			s.settleLater(ctx, of, err, func(ctx context.Context) error { return s.settleOnce(ctx, of, businessID, status, at, refusal) }, at)
+		}
+		if status == cloudevent.StatusSent {
+			s.overtaken(ctx, of.Channel, of.ConversationID)
+		}
 	})
+	if j.Stage != sent {
+		<-first
+		j.revision = of.revision
+	}
 }
 
-// overtaken tells what TikTok's webhooks said of a message before the answer to sending it was stored.
+func (s *Sender) settleOnce(
+	ctx context.Context, j *job, businessID string, status cloudevent.Status, at time.Time, refusal *TikTokRefusal,
+) error {
+	var both errgroup.Group
+	both.Go(func() error {
+		if err := s.save(ctx, j); !errors.Is(err, eventlog.ErrSendChanged) {
+			return err
+		}
+		return nil // another request has found out the same
+	})
+	if status != "" {
+		both.Go(func() error { return s.tell(ctx, j, businessID, status, at, refusal) })
+	}
+	return both.Wait()
+}
+
+func (s *Sender) settleLater(ctx context.Context, j *job, err error, work func(context.Context) error, since time.Time) {
+	log := s.opts.Logger.WithValues("namespace", j.Channel.Namespace, "channel", j.Channel.Name, "sendID", j.SendID, "stage", j.Stage)
+	log.Error(err, "what became of a message could not be stored; trying again")
+	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Cap: 5 * time.Second, Steps: 30}
+	err = wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+		if s.opts.Clock.Since(since) > storeTimeout {
+			return false, context.DeadlineExceeded
+		}
+		return work(ctx) == nil, nil
+	})
+	if err != nil {
+		log.Error(err, "what became of a message is not stored; a request with its idempotency key, or TikTok's webhook, finds it out anew")
+	}
+}
+
+// overtaken tells what TikTok's webhooks said of a message before the answer to sending it was stored. The state is read anew after that, so
+// that it is there for the next message.
 func (s *Sender) overtaken(ctx context.Context, ch *v1alpha1.TiktokChannel, conversationID string) {
 	state, _, err := s.opts.States.State(ctx, ch, conversationID)
 	if err == nil {
 		err = tellAll(ctx, s.opts.Log, ch, state, s.opts.Clock)
+	}
+	if err == nil {
+		state, _, err = s.opts.States.State(ctx, ch, conversationID)
+		_ = state.Known()
 	}
 	if err != nil { // the next webhook of the conversation tells it
 		s.opts.Logger.V(1).Info("the status of a message is told later", "namespace", ch.Namespace, "channel", ch.Name, "reason", err.Error())

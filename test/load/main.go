@@ -2,7 +2,7 @@
 // next to bare reference programs in the same run. It ends by itself, and badly only where something is lost, doubled or out of order:
 // never for being slow.
 //
-// Usage: load [flags] [suite…], where a suite is channels, accept, deliver, faults or backlog; none means all.
+// Usage: load [flags] [suite…], where a suite is channels, accept, deliver, send, faults or backlog; none means all.
 package main
 
 import (
@@ -80,6 +80,7 @@ var suites = []struct {
 	{"channels", measureChannels},
 	{"accept", measureAccept},
 	{"deliver", measureDeliver},
+	{"send", measureSend},
 	{"faults", measureFaults},
 	{"backlog", measureBacklog},
 }

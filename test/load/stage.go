@@ -87,16 +87,18 @@ func (s *stage) start(ctx context.Context, path, name, ready string, args ...str
 }
 
 // startWebhook starts the webhook binary and returns the URL of its public address.
-func (s *stage) startWebhook(ctx context.Context, data, fsync string) (p *program.Process, public string, err error) {
+func (s *stage) startWebhook(ctx context.Context, data, fsync string, flags ...string) (p *program.Process, public string, err error) {
 	ports, err := program.Ports(2)
 	if err != nil {
 		return nil, "", err
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	p, err = s.start(ctx, filepath.Join(s.binaries, "webhook"), "webhook", "http://"+at(1)+"/readyz",
-		"--kubeconfig="+s.kubeconfig, "--namespace="+operatorNamespace, "--data-dir="+data, "--fsync="+fsync, "--allow-private-sinks",
-		"--public-bind-address="+at(0), "--private-bind-address=0", "--metrics-bind-address=0", "--health-probe-bind-address="+at(1),
-		"--zap-log-level=error")
+		append([]string{
+			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--data-dir=" + data, "--fsync=" + fsync, "--allow-private-sinks",
+			"--public-bind-address=" + at(0), "--private-bind-address=0", "--metrics-bind-address=0", "--health-probe-bind-address=" + at(1),
+			"--zap-log-level=error",
+		}, flags...)...)
 	return p, "http://" + at(0), err
 }
 

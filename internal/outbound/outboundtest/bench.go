@@ -47,7 +47,7 @@ const (
 // Bench is TikTok's stand-in with the webhook endpoint, the event log, and what the cluster holds of one channel. All but the event log share
 // a clock, which moves while somebody waits for it.
 type Bench struct {
-	*testing.T
+	testing.TB
 	Sim     *simulator.Simulator
 	Clock   *clocktesting.FakeClock
 	Log     *eventlog.Log
@@ -61,15 +61,15 @@ type Bench struct {
 }
 
 // New makes a Bench.
-func New(t *testing.T) *Bench {
+func New(t testing.TB) *Bench {
 	t.Helper()
-	b := &Bench{T: t, Clock: clocktesting.NewFakeClock(clock.RealClock{}.Now())}
+	b := &Bench{TB: t, Clock: clocktesting.NewFakeClock(clock.RealClock{}.Now())}
 	b.Sim = simulator.New(simulator.Options{Clock: b.Clock})
 	server := httptest.NewServer(b.Sim)
 	t.Cleanup(func() { b.Sim.Close(); server.CloseClientConnections(); server.Close() })
 	b.API = server.URL + "/open_api/v1.3/"
 	var err error
-	if b.Log, err = eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)}); err != nil {
+	if b.Log, err = eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: syncing(t)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Log.Close() })
@@ -144,6 +144,7 @@ func (b *Bench) Write(text string) (conversationID string) {
 type Change struct {
 	Transport http.RoundTripper
 	Log       outbound.Log
+	States    outbound.States
 	Refresher outbound.Refresher
 	Policy    messaging.Policy
 	Metrics   *outbound.Metrics
@@ -164,6 +165,9 @@ func (b *Bench) Sender(c Change) *outbound.Sender {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if c.States == nil {
+		c.States = b.States
+	}
 	if c.Log == nil {
 		c.Log = b.Log
 	}
@@ -171,7 +175,7 @@ func (b *Bench) Sender(c Change) *outbound.Sender {
 		c.Refresher = &outbound.Annotator{Client: b.Cluster, Clock: b.Clock}
 	}
 	s, err := outbound.New(outbound.Options{
-		Log: c.Log, States: b.States, Sessions: sessions, Apps: apps, Images: capability.New(sessions, apps, b.Clock), Refresher: c.Refresher,
+		Log: c.Log, States: c.States, Sessions: sessions, Apps: apps, Images: capability.New(sessions, apps, b.Clock), Refresher: c.Refresher,
 		Policy: c.Policy, Clock: b.Clock, Metrics: c.Metrics,
 	})
 	if err != nil {
@@ -305,4 +309,12 @@ func (b *Bench) Statuses(sendID string) (told []cloudevent.Status) {
 		}
 	}
 	return told
+}
+
+// syncing is as in production where speed is measured, and else seldom.
+func syncing(t testing.TB) eventlog.Fsync {
+	if _, measured := t.(*testing.B); measured {
+		return eventlog.FsyncAlways
+	}
+	return eventlog.Fsync(time.Minute)
 }
