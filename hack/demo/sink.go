@@ -18,13 +18,15 @@ type sink struct {
 	// seen, if set, is shown every request.
 	seen func(r *http.Request, body []byte)
 
-	mu    sync.Mutex
-	texts map[string]bool
-	burst *arrivals // what is not printed
+	mu sync.Mutex
+	// texts that arrived, with their conversation, and statuses of messages.
+	texts    map[string]string
+	statuses map[string]bool
+	burst    *arrivals // what is not printed
 }
 
 func openSink() (*sink, error) {
-	s := &sink{address: "127.0.0.1:0", texts: map[string]bool{}}
+	s := &sink{address: "127.0.0.1:0", texts: map[string]string{}, statuses: map[string]bool{}}
 	err := s.start()
 	return s, err
 }
@@ -56,7 +58,10 @@ func (s *sink) collect(a *arrivals) {
 
 func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 	var data struct {
-		Text json.RawMessage `json:"text"`
+		Text      json.RawMessage `json:"text"`
+		MessageID string          `json:"messageID"`
+		Kind      string          `json:"kind"`
+		Status    string          `json:"status"`
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2<<20))
 	if err != nil {
@@ -74,9 +79,19 @@ func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	say("      sink: %s  subject=%s  text=%s", r.Header.Get("ce-type"), r.Header.Get("ce-subject"), data.Text)
+	what, subject := "", r.Header.Get("ce-subject")
+	switch {
+	case data.Status != "":
+		what = "status=" + data.Status
+	case len(data.Text) > 0:
+		what = "text=" + string(data.Text)
+	case data.Kind != "":
+		what = "kind=" + data.Kind
+	}
+	say("      sink: %s  subject=%s  %s", r.Header.Get("ce-type"), subject, what)
 	s.mu.Lock()
-	s.texts[string(data.Text)] = true
+	s.texts[string(data.Text)] = subject
+	s.statuses[data.MessageID+" "+data.Status] = true
 	s.mu.Unlock()
 	w.WriteHeader(http.StatusNoContent)
 }
@@ -93,7 +108,23 @@ func (s *sink) got(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	quoted, _ := json.Marshal(text)
+	_, ok := s.texts[string(quoted)]
+	return ok
+}
+
+// conversationOf is the conversation in which a text arrived.
+func (s *sink) conversationOf(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	quoted, _ := json.Marshal(text)
 	return s.texts[string(quoted)]
+}
+
+// told says whether an event told that a message has a status.
+func (s *sink) told(messageID, status string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.statuses[messageID+" "+status]
 }
 
 func (s *sink) close() error {

@@ -30,7 +30,8 @@ func tour(ctx context.Context, s *stage) error {
 		{"The access token nears its end and is refreshed", t.refresh},
 		{"The business disconnects the app in TikTok", t.disconnect},
 		{"A person authorizes again; the channel keeps its history", t.authorize},
-		{"And messages arrive again", t.receive("Thanks, I'll take two.")},
+		{"And messages arrive again", t.receive(question)},
+		{"An application replies, without a token of TikTok's; the user reads it", t.reply},
 		{"A burst of 1,000 messages in 50 conversations; the sink is stopped and started in between", t.burst},
 	} {
 		fmt.Printf("\n%d. %s\n", i+1, step.title)
