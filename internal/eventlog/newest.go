@@ -1,0 +1,78 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// newestBatch is how many lanes one request reads.
+const newestBatch = 500
+
+// NewestSequence is the sequence of the channel's newest event; 0 if it has none.
+func (l *Log) NewestSequence(ctx context.Context, channelUID string) (uint64, error) {
+	if !isToken(channelUID) {
+		return 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
+	}
+	return l.newest(ctx, channelUID)
+}
+
+// NewestOfLanes gives the newest event of each of a channel's lanes, in their order and without bodies. It costs about as much as there are lanes,
+// however many events they hold.
+func (l *Log) NewestOfLanes(ctx context.Context, channelUID string, visit func(Stored)) error {
+	const doing = "reading the newest events of conversations"
+	if !isToken(channelUID) {
+		return fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
+	}
+	// A direct get of the last message of several subjects would not do: the server refuses more than 1,024 of them.
+	consumer, err := l.readJS.CreateConsumer(ctx, eventsStream, jetstream.ConsumerConfig{
+		FilterSubject: channelFilter(channelUID), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
+		HeadersOnly: true, MemoryStorage: true, Replicas: 1, InactiveThreshold: 2 * DefaultTimeout,
+	})
+	if err != nil {
+		return &UnavailableError{Doing: doing, Err: err}
+	}
+	info := consumer.CachedInfo()
+	defer func() { // else the server does, in a while
+		ctx, cancel := l.bounded(context.WithoutCancel(ctx))
+		defer cancel()
+		_ = l.readJS.DeleteConsumer(ctx, eventsStream, info.Name)
+	}()
+	for pending := info.NumPending; pending > 0; {
+		batch, err := consumer.FetchNoWait(int(min(pending, newestBatch)))
+		if err != nil {
+			return &UnavailableError{Doing: doing, Err: err}
+		}
+		before := pending
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return fmt.Errorf("%s: %w", doing, err)
+			}
+			pending = meta.NumPending
+			visit(Stored{
+				Record: decodeRecord(m.Headers(), nil), Sequence: meta.Sequence.Stream, Lane: laneOf(m.Subject()), StoredAt: meta.Timestamp,
+			})
+		}
+		switch err := batch.Error(); {
+		case err != nil && !errors.Is(err, nats.ErrTimeout):
+			return &UnavailableError{Doing: doing, Err: err}
+		case ctx.Err() != nil:
+			return &UnavailableError{Doing: doing, Err: ctx.Err()}
+		case pending < before:
+			continue
+		}
+		now, err := consumer.Info(ctx)
+		switch {
+		case err != nil:
+			return &UnavailableError{Doing: doing, Err: err}
+		case now.NumPending >= pending:
+			return &UnavailableError{Doing: doing, Err: errors.New("the server does not give what it has")}
+		}
+		pending = now.NumPending // some have been removed meanwhile
+	}
+	return nil
+}
