@@ -38,7 +38,7 @@ func (s *servers) private(authorizations *oauth.Handler, apps *appclient.Pool, t
 		Pattern: oauth.APIPattern, Verb: "create", Subresource: oauth.APISubresource, Handle: authorizations.API().ServeHTTP,
 	}
 	mux := http.NewServeMux()
-	for _, route := range slices.Concat([]channelapi.Route{authorize}, letters.Routes(), messages.SendRoutes()) {
+	for _, route := range slices.Concat([]channelapi.Route{authorize}, letters.Routes(), messages.SendRoutes(), messages.ReadRoutes()) {
 		mux.Handle(route.Pattern, gate.Require(access.Rule{Verb: route.Verb, Subresource: route.Subresource}, route.Handle))
 	}
 	config, err := s.tlsConfig()
@@ -48,7 +48,7 @@ func (s *servers) private(authorizations *oauth.Handler, apps *appclient.Pool, t
 	return s.listen("private", s.options.privateAddress, ingest.NewServer(mux, nil), config)
 }
 
-// messaging sends messages, and follows what becomes of them.
+// messaging sends messages, follows what becomes of them, and reads them.
 func (s *servers) messaging(apps *appclient.Pool, tokens *tokenstore.Store) (*messagingapi.API, error) {
 	states := projection.New(s.events)
 	sessions, err := business.New(business.Options{
@@ -64,8 +64,9 @@ func (s *servers) messaging(apps *appclient.Pool, tokens *tokenstore.Store) (*me
 	if err != nil {
 		return nil, err
 	}
+	images := capability.New(sessions, apps, nil)
 	sender, err := outbound.New(outbound.Options{
-		Log: s.events, States: states, Sessions: sessions, Apps: apps, Images: capability.New(sessions, apps, nil),
+		Log: s.events, States: states, Sessions: sessions, Apps: apps, Images: images,
 		Refresher: &outbound.Annotator{Client: s.live, Clock: clock.RealClock{}}, Policy: s.options.messageRules, Metrics: metrics,
 		Logger: s.log.WithName("outbound"),
 	})
@@ -73,10 +74,14 @@ func (s *servers) messaging(apps *appclient.Pool, tokens *tokenstore.Store) (*me
 		return nil, err
 	}
 	follower := &outbound.Follower{Reader: s.mgr.GetCache(), Log: s.events, States: states, Logger: s.log.WithName("outbound")}
-	if err := errors.Join(s.mgr.Add(sender), s.mgr.Add(follower)); err != nil {
+	streams := messagingapi.NewStreams(s.events, nil, s.log.WithName("messaging"))
+	if err := errors.Join(s.mgr.Add(sender), s.mgr.Add(follower), s.mgr.Add(streams)); err != nil {
 		return nil, err
 	}
 	return messagingapi.New(messagingapi.Options{
 		Reader: s.mgr.GetClient(), States: states, Sender: sender, Logger: s.log.WithName("messaging"),
+		Reading: &messagingapi.Reading{
+			Conversations: projection.NewIndex(s.events), Images: images, Sessions: sessions, Throttle: apps, Streams: streams,
+		},
 	})
 }

@@ -33,6 +33,8 @@ type Options struct {
 	Reader client.Reader
 	States States
 	Sender Sender
+	// Reading is what ReadRoutes need; nil means that there are none.
+	Reading *Reading
 	// Clock; nil means the real one.
 	Clock  clock.Clock
 	Logger logr.Logger
@@ -48,6 +50,11 @@ type API struct {
 func New(opts Options) (*API, error) {
 	if opts.Reader == nil || opts.States == nil || opts.Sender == nil {
 		return nil, errors.New("the messaging API needs a Reader, States and a Sender")
+	}
+	if opts.Reading != nil {
+		if err := opts.Reading.validate(); err != nil {
+			return nil, err
+		}
 	}
 	if opts.Clock == nil {
 		opts.Clock = clock.RealClock{}

@@ -1,0 +1,93 @@
+package messagingapi
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/conversation"
+)
+
+func FuzzPlace(f *testing.F) {
+	for _, s := range []string{"1-abc", "18446744073709551615--z", "0-1", "01-1", "+1-1", "1-1-1", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		sequence, epoch, ok := readPlace(text)
+		if ok && (sequence == 0 || formatPlace(sequence, epoch) != text) {
+			t.Errorf("%q is read as %d of %d", text, sequence, epoch)
+		}
+	})
+}
+
+func FuzzMessageToken(f *testing.F) {
+	for _, s := range []string{"", "MSBh", "LTEgYQ", "eA"} {
+		f.Add(s, int64(1), "a b")
+	}
+	all := []conversation.Message{{ID: "b", At: time.Unix(2, 0)}, {SendID: "a", At: time.Unix(1, 0)}}
+	f.Fuzz(func(t *testing.T, text string, at int64, id string) {
+		if rest, err := following(all, text); err == nil && len(rest) > len(all) {
+			t.Errorf("%q: %v", text, rest)
+		}
+		m := conversation.Message{ID: id, At: time.Unix(0, at)}
+		if gotAt, gotID, ok := readMessageToken(formatMessage(m)); !ok || !gotAt.Equal(m.At) || gotID != id {
+			t.Errorf("%d %q is read back as %v %q %v", at, id, gotAt, gotID, ok)
+		}
+	})
+}
+
+func FuzzStart(f *testing.F) {
+	f.Add("since=2026-08-01T10:00:00Z", "5-a", uint64(7))
+	f.Add("since=0000-01-01T00:00:00Z", "18446744073709551615", uint64(math.MaxUint64))
+	f.Add("", "", uint64(0))
+	now := time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, query, last string, newest uint64) {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		s, err := parseStart(values, http.Header{lastEventHeader: {last}})
+		if err != nil {
+			return
+		}
+		p := s.position(newest, 10, now)
+		if p.Sequence > newest || p.From.After(now) || (!p.From.IsZero() && p.From.Before(time.Unix(0, 0))) {
+			t.Errorf("%q %q begins at %+v, the newest is %d", query, last, p, newest)
+		}
+	})
+}
+
+func FuzzFileType(f *testing.F) {
+	for _, s := range []string{"<html>", "\x89PNG\r\n\x1a\n", "\x00\x00\x00\x18ftypheic", "\xff\xff\xff\xffftypqt  ", "GIF89a<script>", ""} {
+		f.Add([]byte(s))
+	}
+	known := []string{
+		"image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/heif", "video/mp4", "video/quicktime", "video/webm", anyFile,
+	}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		if kind := fileType(head); !slices.Contains(known, kind) {
+			t.Errorf("%q is %s", head, kind)
+		}
+	})
+}
+
+func FuzzPage(f *testing.F) {
+	f.Add("limit=5&continue=x")
+	f.Fuzz(func(t *testing.T, query string) {
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		if q, err := parsePage(values); err == nil && (q.limit < 1 || q.limit > maxLimit) {
+			t.Errorf("%q: %+v", query, q)
+		} else if err != nil {
+			if _, err := json.Marshal(err.Error()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
