@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -29,6 +30,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
 	"github.com/tiktok-operator/tiktok-operator/internal/removal"
 	"github.com/tiktok-operator/tiktok-operator/internal/reservation"
+	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
 )
@@ -85,7 +87,9 @@ func (s *servers) setup(ctx context.Context) error {
 	if err := ingest.IndexChannels(ctx, s.mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("indexing channels: %w", err)
 	}
-	apps := appclient.New(appclient.Options{Reader: s.live, CacheFor: 30 * time.Second, Observe: appclient.CountCalls(s.registry)})
+	apps := appclient.New(appclient.Options{
+		Reader: s.live, CacheFor: 30 * time.Second, Observe: appclient.CountCalls(s.registry), DialDownload: s.dialDownload(),
+	})
 	router := ingest.NewRouter(s.mgr.GetCache(), s.events, s.log.WithName("ingest"))
 	webhooks, err := ingest.New(ingest.Options{
 		Reader: s.mgr.GetCache(), Credentials: apps, Log: s.events, Router: router,
@@ -143,6 +147,14 @@ func (s *servers) setup(ctx context.Context) error {
 		s.mgr.AddReadyzCheck("event-log", func(r *http.Request) error { return s.events.Ready(r.Context()) }),
 		s.mgr.AddReadyzCheck("cache", s.cacheSynced),
 	)
+}
+
+// dialDownload is asked about addresses of media, which TikTok names: they are guarded as addresses of sinks are.
+func (s *servers) dialDownload() func(string, string, syscall.RawConn) error {
+	if s.options.allowPrivateSinks {
+		return func(string, string, syscall.RawConn) error { return nil }
+	}
+	return sink.Guard
 }
 
 func (s *servers) cacheSynced(r *http.Request) error {

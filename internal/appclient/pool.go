@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,6 +60,8 @@ type Options struct {
 	Reader client.Reader
 	// HTTPClient calls TikTok; nil means tiktok.NewHTTPClient().
 	HTTPClient *http.Client
+	// DialDownload is asked about every address that a download of media dials, as tiktok.Config says; nil allows the API's own host only.
+	DialDownload func(network, address string, conn syscall.RawConn) error
 	// Clock defaults to the real one.
 	Clock clock.Clock
 	// CacheFor is how long credentials are reused; zero reads them each time.
@@ -144,7 +147,7 @@ func (p *Pool) Client(ctx context.Context, app *v1alpha1.TiktokApp) (*tiktok.Cli
 	c, err := tiktok.NewClient(tiktok.Config{
 		AppID: app.Spec.AppID, AppSecret: creds.Current,
 		APIEndpoint: app.APIEndpoint(), AuthorizeEndpoint: app.AuthorizeEndpoint(),
-		HTTPClient: p.opts.HTTPClient, Limiter: p.Limiter(app), Clock: p.opts.Clock,
+		HTTPClient: p.opts.HTTPClient, DialDownload: p.opts.DialDownload, Limiter: p.Limiter(app), Clock: p.opts.Clock,
 		Observe: func(o tiktok.Observation) {
 			if p.opts.Observe != nil {
 				p.opts.Observe(app.Name, o)
