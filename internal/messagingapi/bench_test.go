@@ -55,7 +55,7 @@ type reply struct {
 }
 
 // problem is the name of its type; "" if it is none.
-func (r reply) problem(t *testing.T) (name, detail string) {
+func (r reply) problem(t testing.TB) (name, detail string) {
 	t.Helper()
 	if r.status < 400 {
 		return "", ""
@@ -72,7 +72,7 @@ func (r reply) problem(t *testing.T) (name, detail string) {
 }
 
 // message is the message that was sent.
-func (r reply) message(t *testing.T) (m messagingapi.Message) {
+func (r reply) message(t testing.TB) (m messagingapi.Message) {
 	t.Helper()
 	if r.status != http.StatusCreated && r.status != http.StatusOK {
 		t.Fatalf("%d %s", r.status, r.body)

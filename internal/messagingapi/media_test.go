@@ -91,7 +91,7 @@ func newHostile(t *testing.T) *hostile {
 func (h *hostile) refused(status int, name string) (detail string) {
 	h.Helper()
 	r := h.get(h.path)
-	got, detail := r.problem(h.T)
+	got, detail := r.problem(h.TB)
 	if r.status != status || got != name {
 		h.Errorf("%d %s (%s), want %d %s", r.status, got, detail, status, name)
 	}

@@ -108,7 +108,7 @@ func (s *reading) into(path string, answer any) {
 func (s *reading) wantProblem(path string, status int, name string) (detail string) {
 	s.Helper()
 	r := s.get(path)
-	got, detail := r.problem(s.T)
+	got, detail := r.problem(s.TB)
 	if r.status != status || got != name {
 		s.Errorf("%s: %d %s (%s), want %d %s", path, r.status, got, detail, status, name)
 	}
