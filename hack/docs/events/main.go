@@ -1,8 +1,5 @@
 // Command events writes docs/reference/events: for each type of events the JSON Schema of its data and an example, and a page that shows them
 // all. The schemas come from the Go types, the examples from webhooks of the tests.
-//
-// It makes the schemas itself: the libraries that reflect Go types (invopop/jsonschema, google/jsonschema-go) know neither which fields of a
-// struct that all types share belong to one of them, nor the comments of a type's constants and fields under their names in JSON.
 package main
 
 import (
@@ -10,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/tiktok-operator/tiktok-operator/hack/docs/schema"
 )
 
 // Where, in the repository, the types and the tests' webhooks are.
@@ -29,7 +28,7 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: events FOLDER")
 	}
-	files, err := generate(typesDir, wireDir)
+	files, err := generate(".", wireDir)
 	if err != nil {
 		return err
 	}
@@ -45,19 +44,19 @@ func run(args []string) error {
 }
 
 // generate makes the files of the folder.
-func generate(types, wire string) (map[string][]byte, error) {
-	source, err := readSource(types)
+func generate(root, wire string) (map[string][]byte, error) {
+	source, err := schema.ReadSource(root, typesDir)
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
 	var sections []section
 	for _, d := range catalogue() {
-		s, err := schema(source, d)
+		s, err := dataSchema(source, d)
 		if err != nil {
 			return nil, err
 		}
-		if files[d.eventType+".schema.json"], err = encode(s, "  "); err != nil {
+		if files[d.eventType+".schema.json"], err = schema.Encode(s, "  "); err != nil {
 			return nil, err
 		}
 		examples, err := readExamples(wire, d, "text")

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tiktok-operator/tiktok-operator/hack/docs/schema"
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 )
 
 func TestFolderIsWhatIsGenerated(t *testing.T) {
-	want, err := generate("../../../"+typesDir, "../../../"+wireDir)
+	want, err := generate("../../..", "../../../"+wireDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +63,12 @@ func TestWhatCannotBeDescribedIsAnError(t *testing.T) {
 		"there is no schema": {eventType: "t", data: reflect.TypeFor[odd](), optional: []string{"a"}},
 		"has no field":       {eventType: "t", data: reflect.TypeFor[mute](), optional: []string{"b"}},
 	} {
-		s := &source{fields: map[string]string{"odd.A": "A is odd."}}
-		if _, err := schema(s, d); err == nil || !strings.Contains(err.Error(), name) {
+		s, err := schema.ReadSource(".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Add("hack/docs/events.odd.A", "A is odd.")
+		if _, err := dataSchema(s, d); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

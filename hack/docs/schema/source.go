@@ -1,4 +1,4 @@
-package main
+package schema
 
 import (
 	"fmt"
@@ -6,47 +6,66 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 )
 
-// source is what the Go source says beyond what reflection tells: comments, and the values of a type's constants.
-type source struct {
-	fields map[string]string   // by type and field, "Data.Kind"
-	values map[string][]string // by type
+// Source is what the Go source says beyond what reflection tells: comments, and the values of a type's constants.
+type Source struct {
+	fields map[string]string   // by package, type and field, "internal/cloudevent.Data.Kind"
+	values map[string][]string // by package and type
 }
 
-// readSource reads the files of a package.
-func readSource(dir string) (*source, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		return nil, err
+// ReadSource reads the files of packages, by their folders in the repository at root.
+func ReadSource(root string, dirs ...string) (*Source, error) {
+	s := &Source{fields: map[string]string{}, values: map[string][]string{}}
+	for _, dir := range dirs {
+		if err := s.read(root, dir); err != nil {
+			return nil, err
+		}
 	}
-	s := &source{fields: map[string]string{}, values: map[string][]string{}}
+	return s, nil
+}
+
+// Add adds the comment of a field, by its package's folder, type and name.
+func (s *Source) Add(field, comment string) { s.fields[field] = comment }
+
+// module is the repository's.
+const module = "github.com/tiktok-operator/tiktok-operator/"
+
+// key of a type, as ReadSource has it.
+func key(t reflect.Type) string { return strings.TrimPrefix(t.PkgPath(), module) + "." + t.Name() }
+
+func (s *Source) read(root, dir string) error {
+	files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+	if err != nil {
+		return err
+	}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
-			return nil, fmt.Errorf("parsing the event types: %w", err)
+			return fmt.Errorf("parsing types: %w", err)
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.TypeSpec:
 				if fields, ok := n.Type.(*ast.StructType); ok {
-					s.readFields(n.Name.Name, fields)
+					s.readFields(dir+"."+n.Name.Name, fields)
 				}
 			case *ast.ValueSpec:
-				s.readConstants(n)
+				s.readConstants(dir, n)
 			}
 			return true
 		})
 	}
-	return s, nil
+	return nil
 }
 
-func (s *source) readFields(structure string, fields *ast.StructType) {
+func (s *Source) readFields(structure string, fields *ast.StructType) {
 	for _, field := range fields.Fields.List {
 		for _, name := range field.Names {
 			s.fields[structure+"."+name.Name] = strings.Join(strings.Fields(field.Doc.Text()), " ")
@@ -54,23 +73,23 @@ func (s *source) readFields(structure string, fields *ast.StructType) {
 	}
 }
 
-func (s *source) readConstants(spec *ast.ValueSpec) {
+func (s *Source) readConstants(dir string, spec *ast.ValueSpec) {
 	named, ok := spec.Type.(*ast.Ident)
 	if !ok {
 		return
 	}
 	for _, value := range spec.Values {
 		if literal, ok := value.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-			s.values[named.Name] = append(s.values[named.Name], strings.Trim(literal.Value, `"`))
+			s.values[dir+"."+named.Name] = append(s.values[dir+"."+named.Name], strings.Trim(literal.Value, `"`))
 		}
 	}
 }
 
 // describe is a field's comment as a sentence, with the names of fields as JSON has them.
-func (s *source) describe(structure, field string, names map[string]string) (string, error) {
-	comment := s.fields[structure+"."+field]
+func (s *Source) describe(structure reflect.Type, field string, names map[string]string) (string, error) {
+	comment := s.fields[key(structure)+"."+field]
 	if comment == "" {
-		return "", fmt.Errorf("the field %s.%s has no comment to make a description of", structure, field)
+		return "", fmt.Errorf("the field %s.%s has no comment to make a description of", key(structure), field)
 	}
 	// A comment may begin with the field's name, as Go's do: "Kind is …", "ReadUpTo: …".
 	for _, verb := range []string{" is ", ": ", " "} {
