@@ -32,6 +32,11 @@ test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -
 	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
 		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
 		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(PKG)
+	@[ "$(PKG)" != ./... ] || $(MAKE) --no-print-directory client
+
+.PHONY: client
+client: ## Test with a client that is generated from the OpenAPI document.
+	@cd test/openapi && go generate . && go test ./...
 
 .PHONY: verify
 verify: ## Check all that CI checks besides the tests: generated files, format, vet, lint, manifests.

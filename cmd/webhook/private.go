@@ -38,6 +38,7 @@ func (s *servers) private(authorizations *oauth.Handler, apps *appclient.Pool, t
 		Pattern: oauth.APIPattern, Verb: "create", Subresource: oauth.APISubresource, Handle: authorizations.API().ServeHTTP,
 	}
 	mux := http.NewServeMux()
+	mux.Handle(messagingapi.OpenAPIPattern, messagingapi.OpenAPI())
 	for _, route := range slices.Concat([]channelapi.Route{authorize}, letters.Routes(), messages.SendRoutes(), messages.ReadRoutes()) {
 		mux.Handle(route.Pattern, gate.Require(access.Rule{Verb: route.Verb, Subresource: route.Subresource}, route.Handle))
 	}

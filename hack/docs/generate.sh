@@ -3,7 +3,8 @@
 #
 #   api.md      from the API types, by crd-ref-docs
 #   NAME.md     what `go run ./hack/docs/NAME` prints, for every program in a folder beside this file: a reference of flags, metrics, or
-#               whatever else the code knows better than a person does. Each prints a whole Markdown page and reads nothing.
+#               whatever else the code knows better than a person does. Each prints a whole Markdown page and reads nothing, but for:
+#   problems.md, and internal/messagingapi/openapi.json: what `go run ./hack/docs/openapi DOCUMENT PROBLEMS` writes there
 #   events/     what `go run ./hack/docs/events FOLDER` writes there: schemas and examples, with their page
 set -eu
 
@@ -23,6 +24,10 @@ for program in hack/docs/*/main.go; do
 		go run "./$folder" "$scratch/events"
 		continue
 	fi
+	if [ "$folder" = hack/docs/openapi ]; then
+		go run "./$folder" "$scratch/openapi.json" "$scratch/problems.md"
+		continue
+	fi
 	go run "./$folder" >"$scratch/${folder##*/}.md"
 done
 
@@ -32,3 +37,4 @@ cp -R "$scratch/events" docs/reference/events
 for page in "$scratch"/*.md; do
 	cp "$page" docs/reference/
 done
+cp "$scratch/openapi.json" internal/messagingapi/openapi.json

@@ -12,6 +12,7 @@ import (
 
 // List is a page of dead letters.
 type List struct {
+	// Items are the dead letters.
 	Items []Letter `json:"items"`
 	// Continue asks for the next page; absent on the last.
 	Continue string `json:"continue,omitempty"`
@@ -23,21 +24,29 @@ type Letter struct {
 	ID string `json:"id"`
 	// Sink that did not take the event.
 	Sink string `json:"sink"`
-	// Reason is one of package dispatch's DeadReasons, Problem what the last attempt met.
-	Reason   string    `json:"reason"`
-	Problem  string    `json:"problem,omitempty"`
-	Attempts int       `json:"attempts"`
+	// Reason why it was given up: one of package dispatch's DeadReasons.
+	Reason string `json:"reason"`
+	// Problem that the last attempt met.
+	Problem string `json:"problem,omitempty"`
+	// Attempts that were made.
+	Attempts int `json:"attempts"`
+	// StoredAt is when the event was stored.
 	StoredAt time.Time `json:"storedAt"`
-	DiedAt   time.Time `json:"diedAt"`
-	Event    Event     `json:"event"`
+	// DiedAt is when it was given up.
+	DiedAt time.Time `json:"diedAt"`
+	// Event that was to be delivered.
+	Event Event `json:"event"`
 
 	data json.RawMessage
 }
 
 // Event is the event of a dead letter, as it would be delivered.
 type Event struct {
-	ID      string `json:"id"`
-	Type    string `json:"type"`
+	// ID of the CloudEvent.
+	ID string `json:"id"`
+	// Type of the CloudEvent.
+	Type string `json:"type"`
+	// Subject of the CloudEvent: the conversation.
 	Subject string `json:"subject,omitempty"`
 	// Data is left out in lists.
 	Data json.RawMessage `json:"data,omitempty"`

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// newestBatch is how many lanes one request reads.
-const newestBatch = 500
+const (
+	// newestBatch is how many lanes one request reads.
+	newestBatch = 500
+	// newestPatience is how often the server may give nothing although there is something, and newestPause the time between.
+	newestPatience, newestPause = 20, 10 * time.Millisecond
+)
 
 // NewestSequence is the sequence of the channel's newest event; 0 if it has none.
 func (l *Log) NewestSequence(ctx context.Context, channelUID string) (uint64, error) {
@@ -41,7 +46,7 @@ func (l *Log) NewestOfLanes(ctx context.Context, channelUID string, visit func(S
 		defer cancel()
 		_ = l.readJS.DeleteConsumer(ctx, eventsStream, info.Name)
 	}()
-	for pending := info.NumPending; pending > 0; {
+	for pending, idle := info.NumPending, 0; pending > 0; {
 		batch, err := consumer.FetchNoWait(int(min(pending, newestBatch)))
 		if err != nil {
 			return &UnavailableError{Doing: doing, Err: err}
@@ -63,16 +68,20 @@ func (l *Log) NewestOfLanes(ctx context.Context, channelUID string, visit func(S
 		case ctx.Err() != nil:
 			return &UnavailableError{Doing: doing, Err: ctx.Err()}
 		case pending < before:
+			idle = 0
 			continue
 		}
 		now, err := consumer.Info(ctx)
-		switch {
-		case err != nil:
+		if err != nil {
 			return &UnavailableError{Doing: doing, Err: err}
-		case now.NumPending >= pending:
-			return &UnavailableError{Doing: doing, Err: errors.New("the server does not give what it has")}
 		}
-		pending = now.NumPending // some have been removed meanwhile
+		if now.NumPending >= pending { // it counts what is being stored just now, and gives it in a moment
+			if idle++; idle > newestPatience {
+				return &UnavailableError{Doing: doing, Err: errors.New("the server does not give what it has")}
+			}
+			pause(ctx, newestPause)
+		}
+		pending = now.NumPending // some may have been removed meanwhile
 	}
 	return nil
 }

@@ -11,9 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
+
 	"github.com/tiktok-operator/tiktok-operator/internal/access/problem"
 	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
 	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
+	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi/messagingapitest"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
 )
 
@@ -32,12 +35,7 @@ func serve(t *testing.T, policy messaging.Policy) *served {
 // serveOn serves another API on the same bench.
 func serveOn(b *outboundtest.Bench, policy messaging.Policy) string {
 	b.Helper()
-	api, err := messagingapi.New(messagingapi.Options{
-		Reader: b.Cluster, States: b.States, Sender: b.Sender(outboundtest.Change{Policy: policy}), Clock: b.Clock,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
+	api, _ := messagingapitest.New(b, policy, logr.Discard())
 	mux := http.NewServeMux()
 	for _, route := range api.SendRoutes() {
 		mux.Handle(route.Pattern, route.Handle)

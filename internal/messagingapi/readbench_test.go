@@ -12,15 +12,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
-	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
-	"github.com/tiktok-operator/tiktok-operator/internal/business"
-	"github.com/tiktok-operator/tiktok-operator/internal/capability"
-	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
+	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
+	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi/messagingapitest"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
-	"github.com/tiktok-operator/tiktok-operator/internal/projection"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
-	"github.com/tiktok-operator/tiktok-operator/internal/sink"
-	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
 )
 
 // reading is the reading half of the API behind HTTP, without access control.
@@ -33,25 +28,7 @@ type reading struct {
 func serveReading(t *testing.T) *reading {
 	t.Helper()
 	b := outboundtest.New(t)
-	apps := appclient.New(appclient.Options{Reader: b.Cluster, Clock: b.Clock, DialDownload: sink.Guard})
-	sessions, err := business.New(business.Options{
-		Reader: b.Cluster, Apps: apps, Tokens: tokenstore.New(tokenstore.Options{Client: b.Cluster}), Clock: b.Clock,
-		Allowed: func(context.Context, *v1alpha1.TiktokApp, string) (bool, error) { return true, nil },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams := messagingapi.NewStreams(b.Log, b.Clock, testr.New(t))
-	api, err := messagingapi.New(messagingapi.Options{
-		Reader: b.Cluster, States: b.States, Sender: b.Sender(outboundtest.Change{}), Clock: b.Clock, Logger: testr.New(t),
-		Reading: &messagingapi.Reading{
-			Conversations: projection.NewIndex(b.Log), Images: capability.New(sessions, apps, b.Clock), Sessions: sessions, Throttle: apps,
-			Streams: streams,
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	api, streams := messagingapitest.New(b, messaging.Lenient, testr.New(t))
 	mux := http.NewServeMux()
 	for _, route := range api.ReadRoutes() {
 		mux.Handle(route.Pattern, route.Handle)

@@ -44,11 +44,13 @@ type SendRequest struct {
 
 // SendImage names an image that was uploaded to TikTok before.
 type SendImage struct {
+	// MediaID is TikTok's.
 	MediaID string `json:"mediaID"`
 }
 
 // SendPost names a post.
 type SendPost struct {
+	// ID is TikTok's.
 	ID string `json:"id"`
 }
 

@@ -46,6 +46,7 @@ func messageOf(m conversation.Message) Message {
 
 // MessageList is a page of messages, newest first.
 type MessageList struct {
+	// Items are the messages.
 	Items []Message `json:"items"`
 	// Continue asks for the next page; absent on the last.
 	Continue string `json:"continue,omitempty"`
@@ -55,7 +56,8 @@ type MessageList struct {
 type Window struct {
 	// Known: the user's last message is known. Else the rest is absent, and TikTok decides.
 	Known bool `json:"known"`
-	Open  bool `json:"open"`
+	// Open says that TikTok takes messages now.
+	Open bool `json:"open"`
 	// Until is 48 hours after the user's last message.
 	Until *time.Time `json:"until,omitempty"`
 	// MessagesLeft until the user writes again; absent where there is no limit.
@@ -72,30 +74,38 @@ func windowOf(w messaging.Window) Window {
 
 // Conversation with a user.
 type Conversation struct {
-	ID       string             `json:"id"`
-	User     *cloudevent.Person `json:"user,omitempty"`
+	// ID is TikTok's. In a path it is percent-encoded.
+	ID string `json:"id"`
+	// User on the other side.
+	User *cloudevent.Person `json:"user,omitempty"`
+	// Business that the channel is of.
 	Business *cloudevent.Person `json:"business,omitempty"`
 	// UserID is the user, the same across TikTok's APIs.
 	UserID string `json:"userID,omitempty"`
 	// IsFollower says whether the user follows the business.
 	IsFollower *bool `json:"isFollower,omitempty"`
 	// Referral is how the user came, the last time.
-	Referral    *cloudevent.Referral `json:"referral,omitempty"`
-	LastMessage *Message             `json:"lastMessage,omitempty"`
+	Referral *cloudevent.Referral `json:"referral,omitempty"`
+	// LastMessage that is known.
+	LastMessage *Message `json:"lastMessage,omitempty"`
 	// LastUserMessageTime is when the user wrote last.
 	LastUserMessageTime *time.Time `json:"lastUserMessageTime,omitempty"`
 	// ReadUpTo: the user has read all messages up to this time.
-	ReadUpTo  *time.Time `json:"readUpTo,omitempty"`
+	ReadUpTo *time.Time `json:"readUpTo,omitempty"`
+	// UpdatedAt is when the newest event of the conversation happened.
 	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
-	Window    Window     `json:"window"`
+	// Window says whether the business may answer now.
+	Window Window `json:"window"`
 	// Images says whether images may be sent: yes, no or unknown. Only one conversation that is asked for has it, not a list.
 	Images string `json:"images,omitempty"`
 }
 
 // ConversationList is a page of conversations, the one with the newest event first.
 type ConversationList struct {
-	Items    []Conversation `json:"items"`
-	Continue string         `json:"continue,omitempty"`
+	// Items are the conversations.
+	Items []Conversation `json:"items"`
+	// Continue asks for the next page; absent on the last.
+	Continue string `json:"continue,omitempty"`
 }
 
 func conversationOf(s conversation.State, now time.Time) Conversation {

@@ -26,10 +26,12 @@ const APISubresource = "authorization"
 // API makes authorization links for programs. It must be mounted behind access control, at APIPattern.
 func (h *Handler) API() http.Handler { return http.HandlerFunc(h.serveAPI) }
 
-// authorization is the answer of the API.
-type authorization struct {
-	AuthorizationURL string    `json:"authorizationURL"`
-	ExpiresAt        time.Time `json:"expiresAt"`
+// Authorization is the answer of the API.
+type Authorization struct {
+	// AuthorizationURL is the link that the business's owner opens.
+	AuthorizationURL string `json:"authorizationURL"`
+	// ExpiresAt is when the link ends, if nobody has used it.
+	ExpiresAt time.Time `json:"expiresAt"`
 }
 
 func (h *Handler) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +77,7 @@ func reason(o *outcome) string {
 }
 
 // authorization makes a link for a channel, also for one that is connected: its owner may want to authorize again before anything ends.
-func (h *Handler) authorization(ctx context.Context, key types.NamespacedName) (*authorization, *outcome) {
+func (h *Handler) authorization(ctx context.Context, key types.NamespacedName) (*Authorization, *outcome) {
 	ch := &v1alpha1.TiktokChannel{}
 	if err := h.opts.Reader.Get(ctx, key, ch); apierrors.IsNotFound(err) {
 		return nil, noSuchChannel(key, err)
@@ -102,7 +104,7 @@ func (h *Handler) authorization(ctx context.Context, key types.NamespacedName) (
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return &authorization{
+	return &Authorization{
 		AuthorizationURL: a.AuthorizationStartURL() + "?link=" + url.QueryEscape(link),
 		ExpiresAt:        now.Add(tickets.LinkLifetime).UTC().Truncate(time.Second),
 	}, nil

@@ -220,6 +220,16 @@ func (b *Bench) Await(done <-chan Answer) (*outbound.Sent, error) {
 	return got.Sent, got.Err
 }
 
+// Pass lets the time pass whenever somebody waits for it, until the context ends.
+func (b *Bench) Pass(ctx context.Context) {
+	for ctx.Err() == nil {
+		if b.Clock.HasWaiters() {
+			b.Clock.Step(100 * time.Millisecond)
+		}
+		(clock.RealClock{}).Sleep(5 * time.Millisecond)
+	}
+}
+
 // Passing lets the time pass until something comes.
 func Passing[T any](b *Bench, done <-chan T) (got T) {
 	b.Helper()
