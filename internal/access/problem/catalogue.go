@@ -55,7 +55,7 @@ func Catalogue() []Documented {
 		{"media-unavailable", http.StatusBadGateway, "TikTok does not give the media.", "Ask again later; media that are deleted stay away."},
 		{"media-too-large", http.StatusBadGateway, "The media are larger than what is passed on.", "Look at them in the TikTok app."},
 		{"tiktok-unavailable", http.StatusServiceUnavailable, "TikTok could not be reached; nothing was sent.", sameAgain},
-		{"too-many-streams", http.StatusServiceUnavailable, "The replica bears no more streams of events.", "Connect again after Retry-After, or use a sink."},
+		{"too-many-streams", http.StatusServiceUnavailable, "The replica bears no more streams of events.", "Connect again later, or use a sink."},
 		{"unavailable", http.StatusServiceUnavailable, "The event log or the cluster could not be asked; nothing is lost.", sameAgain},
 		{
 			"outcome-unknown", http.StatusGatewayTimeout, "TikTok did not answer, and whether it has the message is not known. The member sendID " +
