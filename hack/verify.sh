@@ -43,7 +43,7 @@ generated() {
 }
 
 formatted() {
-	unformatted=$(gofmt -s -l $(go_folders))
+	unformatted=$(gofmt -s -l $(go_folders) | grep -v '^test/openapi/client/' || true) # generated when the tests run
 	[ -z "$unformatted" ] || { say "Not formatted; run make fmt:"; say "$unformatted"; return 1; }
 }
 
