@@ -70,6 +70,9 @@ func (b *waiting) settle(n eventlog.Backlog) {
 func (w *worker) backlog() (pending uint64, since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.term == 0 { // another replica knows
+		return 0, time.Time{}
+	}
 	if w.reading.more || w.reading.active { // else the log was read to its end
 		pending = w.waiting.pending
 	}

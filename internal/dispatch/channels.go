@@ -54,7 +54,7 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 	if !known {
 		state = eventlog.SinkState{
 			Namespace: channel.Namespace, Name: channel.Name, ChannelUID: string(key.uid), Sink: key.sink,
-			Position: eventlog.Position{From: d.opts.Clock.Now().Add(-newSinkOverlap)},
+			Position: eventlog.Position{From: d.opts.Clock.Now().Add(-newSinkOverlap)}, Epoch: d.opts.Log.Epoch(),
 		}
 		if d.shared == nil { // else it is stored by the replica that serves the channel
 			if err := d.opts.Log.SaveSink(ctx, state); err != nil {

@@ -28,6 +28,8 @@ type EventLog interface {
 	Sinks(ctx context.Context) ([]eventlog.SinkState, error)
 	SaveSink(ctx context.Context, s eventlog.SinkState) error
 	DeleteSink(ctx context.Context, channelUID, sink string) error
+	// Epoch names the log: it changes when the log was lost and made anew.
+	Epoch() int64
 }
 
 const (
@@ -183,12 +185,17 @@ func (d *Dispatcher) watch(ctx, attempts context.Context) {
 			d.mu.Lock()
 			d.running, d.attempts = true, attempts
 			d.mu.Unlock()
+			d.renew()
 			for _, w := range d.allWorkers() {
 				w.untold()
 			}
 		}, d.notify)
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, eventlog.ErrRenewed) {
+			d.opts.Logger.Info("the event log was lost and made anew; deliveries go on at its first event")
+			continue
 		}
 		d.opts.Logger.Error(err, "the event log cannot be watched; trying again")
 		again := make(chan struct{})

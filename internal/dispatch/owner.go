@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/uuid"
+
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
@@ -30,10 +32,15 @@ const (
 	takeRetry = time.Second
 	// takeAtOnce is how many sinks are taken over at once.
 	takeAtOnce = 16
+	// drain is within what package ownership leaves between the end of a lease and the beginning of the next one. drainAtEnd is for a replica
+	// that ends: it holds its leases until then.
+	drain, drainAtEnd = 2 * time.Second, 4 * time.Second
 )
 
 // shared is the work of one replica of several.
 type shared struct {
+	// id names this process in what it stores.
+	id    string
 	owner Ownership
 	log   SharedLog
 	wake  chan struct{}
@@ -47,7 +54,15 @@ func newShared(opts *Options) (*shared, error) {
 	if !ok {
 		return nil, errors.New("an event log that replicas share must fence what they store")
 	}
-	return &shared{owner: opts.Ownership, log: log, wake: make(chan struct{}, 1)}, nil
+	return &shared{id: string(uuid.NewUUID()), owner: opts.Ownership, log: log, wake: make(chan struct{}, 1)}, nil
+}
+
+// name is the id; "" without other replicas.
+func (s *shared) name() string {
+	if s == nil {
+		return ""
+	}
+	return s.id
 }
 
 // kick has the workers looked over.
@@ -126,28 +141,82 @@ func (d *Dispatcher) takeAll(ctx context.Context) bool {
 	return d.abandon(ctx) && complete
 }
 
-// claimState reads a sink's state, and stores it as it is: whoever served the sink before can store nothing from here on.
+// claimState reads a sink's state, and stores it as its own: whoever served the sink before can store nothing from here on. Where nobody else
+// has served it since this worker did, it goes on where it ended: an outage of the log alone repeats nothing.
 func (d *Dispatcher) claimState(ctx context.Context, w *worker) (eventlog.SinkState, uint64, error) {
 	state, revision, err := d.shared.log.LoadSink(ctx, w.uid, w.sink)
 	if err != nil {
 		return eventlog.SinkState{}, 0, err
 	}
-	if revision == 0 {
+	epoch := d.opts.Log.Epoch()
+	w.mu.Lock()
+	switch {
+	case w.kept != nil && w.kept.Epoch == epoch && (revision == 0 || state.Writer == d.shared.id):
+		state = *w.kept
+	case revision == 0:
 		state = w.initial
 	}
+	w.mu.Unlock()
+	state = inEpoch(state, epoch)
+	state.Writer = d.shared.id
 	next, err := d.shared.log.AdvanceSink(ctx, state, revision)
 	return state, next, err
 }
 
-// outdated says that the worker works for another term than the present one, or lost its sink to another replica.
+// inEpoch is a state in the log of an epoch. In another log than its own, its places mean nothing: everything there is new.
+func inEpoch(state eventlog.SinkState, epoch int64) eventlog.SinkState {
+	if state.Epoch != 0 && state.Epoch != epoch {
+		state.Position, state.Behind = eventlog.Position{}, nil
+	}
+	state.Epoch = epoch
+	return state
+}
+
+// renew has all workers begin anew whose log is gone.
+func (d *Dispatcher) renew() {
+	if d.shared != nil {
+		d.shared.kick()
+		return
+	}
+	epoch := d.opts.Log.Epoch()
+	for _, w := range d.allWorkers() {
+		w.renew(epoch)
+	}
+}
+
+// renew makes a worker without other replicas begin at the beginning of the log of an epoch, unless it works there already.
+func (w *worker) renew(epoch int64) {
+	w.shift.Lock()
+	defer w.shift.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped || w.epoch == epoch {
+		return
+	}
+	w.clearTimer()
+	w.waiting.cancel()
+	if cancel := w.cancel; cancel != nil {
+		w.mu.Unlock() // nothing new begins: the worker does not own what it has
+		cancel()
+		w.done.Wait()
+		w.mu.Lock()
+	}
+	state := inEpoch(w.state(), epoch)
+	w.forget()
+	w.restore(state)
+	w.saved.dirty = true
+	w.pump()
+}
+
+// outdated says that the worker works for another term than the present one or in a log that is gone, or lost its sink to another replica.
 func (w *worker) outdated() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !w.stopped && (w.fenced || w.term != w.d.term(w.uid))
+	return !w.stopped && (w.fenced || w.term != w.d.term(w.uid) || (w.term != 0 && w.epoch != w.d.opts.Log.Epoch()))
 }
 
-// halt ends the work of an outdated worker, waits until it has ended, and forgets its state. Attempts under way are given up; what was done is
-// stored.
+// halt ends the work of an outdated worker, waits until it has ended, and keeps no more than its state. Attempts that are under way may come to
+// their end, for a while; what was done is stored.
 func (w *worker) halt() {
 	w.shift.Lock()
 	defer w.shift.Unlock()
@@ -155,16 +224,33 @@ func (w *worker) halt() {
 		return
 	}
 	w.mu.Lock()
+	worked := w.term != 0
 	w.term = 0
 	w.clearTimer()
-	if w.cancel != nil {
-		w.cancel()
-	}
+	w.waiting.cancel()
+	cancel := w.cancel
 	w.mu.Unlock()
-	w.done.Wait()
+	if cancel != nil {
+		timer := w.d.opts.Clock.AfterFunc(w.d.drainFor(), cancel)
+		w.done.Wait()
+		timer.Stop()
+		cancel()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if worked {
+		kept := w.state()
+		w.kept = &kept
+	}
 	w.forget()
+}
+
+// drainFor is how long attempts may go on when this replica ceases to serve their channel.
+func (d *Dispatcher) drainFor() time.Duration {
+	if d.stopping() {
+		return drainAtEnd
+	}
+	return drain
 }
 
 // forget clears what belongs to a term. w.mu is held, and nothing is under way.
@@ -183,7 +269,7 @@ func (w *worker) begin(term uint64, state eventlog.SinkState, revision uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.forget()
-	w.term, w.revision, w.fenced = term, revision, false
+	w.term, w.revision, w.fenced, w.kept = term, revision, false, nil
 	w.restore(state)
 	w.pump()
 }

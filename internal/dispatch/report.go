@@ -74,6 +74,9 @@ func (r *Reporter) Report(ctx context.Context) {
 	now := r.Dispatcher.opts.Clock.Now()
 	workers := map[types.NamespacedName][]*worker{}
 	for _, w := range r.Dispatcher.allWorkers() {
+		if r.Dispatcher.term(w.uid) == 0 {
+			continue // another replica knows
+		}
 		workers[w.channel] = append(workers[w.channel], w)
 	}
 	for uid, at := range r.written {

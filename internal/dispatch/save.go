@@ -34,10 +34,10 @@ func (w *worker) save(ctx context.Context, must bool) {
 		w.mu.Lock()
 		w.saved.active, w.saved.at = false, w.d.opts.Clock.Now()
 		if errors.Is(err, eventlog.ErrSinkChanged) {
-			// Another replica serves the sink, or has: what is known here is old. It may also be that an earlier state was stored although
-			// the answer was lost; it is what is gone on from.
+			// Another replica serves the sink, or has: what is known here is old. It may also be that an earlier state of this worker was
+			// stored although the answer was lost. Reading it tells.
 			w.fenced, w.saved.must = true, false
-			w.logger().Info("a sink's position was stored by another replica meanwhile; it is read anew")
+			w.logger().V(1).Info("a sink's position is another one than this replica stored last; it is read anew")
 			w.d.shared.kick()
 			return
 		}
@@ -63,6 +63,7 @@ func (d *Dispatcher) saveState(ctx context.Context, state eventlog.SinkState, re
 func (w *worker) state() eventlog.SinkState {
 	state := eventlog.SinkState{
 		Namespace: w.channel.Namespace, Name: w.channel.Name, ChannelUID: w.uid, Sink: w.sink, Position: w.position,
+		Epoch: w.epoch, Writer: w.d.shared.name(),
 	}
 	for key, l := range w.lanes {
 		if l.finished() {

@@ -35,16 +35,18 @@ type worker struct {
 	uid     string
 	sink    string
 
-	// initial is where a sink begins that has no stored state.
-	initial eventlog.SinkState
-
 	// shift is held while the work of a term ends, or that of another begins.
 	shift sync.Mutex
 
 	// All below is guarded by mu.
 	mu sync.Mutex
+	// initial is where a sink begins that has no stored state, and kept where this worker ended.
+	initial eventlog.SinkState
+	kept    *eventlog.SinkState
 	// term is that of the channel for which the worker works; 0 while it has no state to work from.
 	term uint64
+	// epoch of the log that the state belongs to.
+	epoch int64
 	// revision is that of the stored state, and fenced says that another replica has stored one since. Only where replicas share the log.
 	revision uint64
 	fenced   bool
@@ -82,6 +84,7 @@ type config struct {
 }
 
 func (d *Dispatcher) newWorker(channel types.NamespacedName, state eventlog.SinkState) *worker {
+	state = inEpoch(state, d.opts.Log.Epoch())
 	w := &worker{d: d, channel: channel, uid: state.ChannelUID, sink: state.Sink, initial: state}
 	if d.shared != nil { // it waits until this replica serves the channel
 		w.forget()
@@ -94,7 +97,7 @@ func (d *Dispatcher) newWorker(channel types.NamespacedName, state eventlog.Sink
 
 // restore sets the state to work from. w.mu is held, or nobody else knows w yet.
 func (w *worker) restore(state eventlog.SinkState) {
-	w.position, w.lanes, w.reading.more = state.Position, map[string]*lane{}, true
+	w.epoch, w.position, w.lanes, w.reading.more = state.Epoch, state.Position, map[string]*lane{}, true
 	for key, undone := range state.Behind {
 		l := restored(key, undone, state.Position.Sequence)
 		w.lanes[key] = l
@@ -158,9 +161,9 @@ func (w *worker) mayWork() bool {
 	return !w.stopped && w.config != nil && !w.config.suspend && w.owned() && !w.d.stopping()
 }
 
-// owned says whether the worker's state is that of its channel's present term, and nobody else's. w.mu is held.
+// owned says whether the worker's state is that of its channel's present term and of the present log, and nobody else's. w.mu is held.
 func (w *worker) owned() bool {
-	return w.term != 0 && !w.fenced && w.term == w.d.term(w.uid)
+	return w.term != 0 && !w.fenced && w.term == w.d.term(w.uid) && w.epoch == w.d.opts.Log.Epoch()
 }
 
 // spawn runs f in a goroutine that stop waits for; it fails while the Dispatcher does not run. w.mu is held, and the worker not stopped.

@@ -92,10 +92,15 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	return l, nil
 }
 
+// pingInterval is how often a silent connection is tried.
+const pingInterval = 3 * time.Second
+
 func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 	options := []nats.Option{
 		nats.Name("tiktok-operator " + purpose), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
 		nats.Timeout(DefaultTimeout), nats.ReconnectHandler(l.onReconnect),
+		// A server that is cut off closes no connection: after this, another one is asked. The library's own patience is four minutes.
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.SyncQueueLen(maxBatch + 1), // the library's own length takes half a megabyte for each read
 	}
 	target := l.opts.URL

@@ -68,6 +68,9 @@ type Query struct {
 	After Position
 	// Limit and MaxBytes bound what is read; of events that are larger, one is read.
 	Limit, MaxBytes int
+	// Certain: the end of the log must be certain. On a cluster, the server that answers may lag behind the others, so that more is said until a
+	// read finds nothing.
+	Certain bool
 }
 
 // Events reads a channel's events in their order. more says that others follow. At the end of the log, or of the lane, there are none: that is
@@ -82,7 +85,7 @@ func (l *Log) Events(ctx context.Context, q Query) (events []*Stored, more bool,
 	}
 	for try := 1; ; try++ {
 		if events, more, err = l.events(ctx, q, filter); err != nil || len(events) > 0 {
-			return events, more, err
+			return events, more || (q.Certain && l.server == nil && err == nil), err
 		}
 		// What was stored just now is no lag yet.
 		if err = l.confirmEnd(ctx, eventsStream, filter, q.After); err == nil || try == lagAttempts || !errors.Is(err, errLags) {

@@ -5,7 +5,7 @@
 // what is more than its share. Every write is a compare-and-swap in the event log.
 //
 // No clock is compared with another's. A replica may take a lease that has not changed for takeAfter, by its own clock, since it first saw it
-// so. The holder stops before that: holdFor after the beginning of its last successful renewal, by its own monotonic clock, whatever it was
-// doing meanwhile. What it had sent by then may still arrive, which is a repeated delivery; what it stores then is refused by the fence of the
-// event log (eventlog.Log.AdvanceSink).
+// so, looking all the time. The holder stops before that: holdFor after the beginning of its last successful renewal, by its own monotonic clock,
+// whatever it was doing meanwhile. What it had sent by then may still arrive, which is a repeated delivery; what it stores then is refused by the
+// fence of the event log (eventlog.Log.AdvanceSink).
 package ownership

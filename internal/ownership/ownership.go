@@ -60,6 +60,7 @@ type Shared struct {
 	// The rest is of the goroutine of Start alone.
 	member uint64
 	seen   map[string]sighting
+	looked time.Time
 	short  bool
 }
 

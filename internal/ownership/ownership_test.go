@@ -46,6 +46,13 @@ type brokenStore struct {
 	broken bool
 }
 
+func (b *brokenStore) All(ctx context.Context) (map[string]eventlog.Lease, error) {
+	if b.broken {
+		return nil, errors.New("no server")
+	}
+	return b.Store.All(ctx)
+}
+
 func (b *brokenStore) Put(ctx context.Context, key, holder string, revision uint64) (uint64, error) {
 	if b.broken {
 		return 0, errors.New("no server")
@@ -166,6 +173,37 @@ func TestReplicasShareAndTakeOver(t *testing.T) {
 	b.release(t.Context())
 	g.rounds(1, a)
 	g.held(Shards, 0)(a, b)
+}
+
+// TestOutageMovesNothing: nobody can renew for a minute. Whoever comes back first does not take what the others held.
+func TestOutageMovesNothing(t *testing.T) {
+	g := newGroup(t)
+	a, brokenA := g.join("a")
+	b, brokenB := g.join("b")
+	g.rounds(4, a, b)
+	served := func(s *Shared) (shards []int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for shard := range Shards {
+			if s.term(shard) != 0 {
+				shards = append(shards, shard)
+			}
+		}
+		return shards
+	}
+	before := served(a)
+	brokenA.broken, brokenB.broken = true, true
+	g.rounds(20, a, b)
+	g.held(0, 0)(a, b)
+	brokenA.broken = false
+	g.rounds(2, a, b)
+	g.held(Shards/2, 0)(a, b)
+	brokenB.broken = false
+	g.rounds(2, b, a)
+	if after := served(a); len(before) != Shards/2 || !slices.Equal(before, after) {
+		t.Errorf("it served %v, and serves %v", before, after)
+	}
+	g.held(Shards/2, Shards/2)(a, b)
 }
 
 func TestShardIsGivenBackAfterItsWorkHasEnded(t *testing.T) {

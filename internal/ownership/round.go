@@ -108,6 +108,12 @@ func (s *Shared) look(all map[string]eventlog.Lease) view {
 	offset := fnv.New32a()
 	_, _ = offset.Write([]byte(s.opts.ID)) // it never fails
 	v := view{members: 1, offset: int(offset.Sum32() % Shards)}
+	if now.Sub(s.looked) > renewEvery+roundTimeout {
+		// Nobody could be seen to renew, perhaps because nobody could: after an outage, who held a lease has the time to renew it. So an
+		// outage moves no channels, which would repeat what could not be noted meanwhile.
+		clear(s.seen)
+	}
+	s.looked = now
 	for key := range s.seen {
 		if _, ok := all[key]; !ok {
 			delete(s.seen, key)

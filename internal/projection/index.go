@@ -111,7 +111,7 @@ func (c *channelIndex) update(ctx context.Context, log IndexLog, channelUID stri
 	// Also after filling: the server that gave the newest ones may lag behind its cluster, which Events notices.
 	for read, refilled := 0, false; ; {
 		events, more, err := log.Events(ctx, eventlog.Query{
-			ChannelUID: channelUID, After: eventlog.Position{Sequence: c.upTo}, Limit: batch, MaxBytes: batchBytes,
+			ChannelUID: channelUID, After: eventlog.Position{Sequence: c.upTo}, Limit: batch, MaxBytes: batchBytes, Certain: true,
 		})
 		if err != nil {
 			return err

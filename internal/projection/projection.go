@@ -56,7 +56,7 @@ func (p *Projection) State(ctx context.Context, ch *v1alpha1.TiktokChannel, conv
 	l := p.lane(laneKey{p.log.Epoch(), string(ch.UID), conversationID})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q := eventlog.Query{ChannelUID: string(ch.UID), Lane: eventlog.LaneOf(conversationID), Limit: batch, MaxBytes: batchBytes}
+	q := eventlog.Query{ChannelUID: string(ch.UID), Lane: eventlog.LaneOf(conversationID), Limit: batch, MaxBytes: batchBytes, Certain: true}
 	for more := true; more; {
 		q.After = eventlog.Position{Sequence: l.upTo}
 		var events []*eventlog.Stored

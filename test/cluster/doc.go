@@ -1,0 +1,2 @@
+// Package cluster tests several replicas that deliver from one cluster of NATS servers, while servers and replicas die.
+package cluster
