@@ -52,7 +52,6 @@ func TestMistakes(t *testing.T) {
 		"no client":         {args: []string{"--nats-url=nats://127.0.0.1:1", "--nats-cert-file=" + file, "--nats-key-file=" + file}, says: []string{"--nats-cert-file"}},
 		"two copies":        {args: []string{"--nats-url=nats://127.0.0.1:1", "--nats-replicas=2"}, says: []string{"--nats-replicas", "1, 3 or 5"}},
 		"copies of one":     {args: []string{data, "--nats-replicas=3"}, says: []string{"--nats-replicas", "--nats-url"}},
-		"shared alone":      {args: []string{data, "--share-deliveries"}, says: []string{"--share-deliveries", "--nats-url"}},
 		"rules":             {args: []string{data, "--message-rules=loose"}, says: []string{"--message-rules", "lenient or strict"}},
 		"short retention":   {args: []string{data, "--event-log-max-age=24h"}, says: []string{"--event-log-max-age", "73h0m0s", "24h0m0s"}},
 		"negative size":     {args: []string{data, "--event-log-max-bytes=-1Gi"}, says: []string{"--event-log-max-bytes"}},

@@ -20,7 +20,6 @@ type options struct {
 	dataDir, natsURL, natsCreds   string
 	natsCA, natsCert, natsKey     string
 	replicas                      int
-	shared                        bool
 	maxAge                        time.Duration
 	maxBytes                      resource.QuantityValue
 	fsync                         eventlog.Fsync
@@ -43,8 +42,6 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.natsKey, "nats-key-file", "", "key of --nats-cert-file")
 	fs.IntVar(&o.replicas, "nats-replicas", 0, "servers of the cluster of --nats-url that keep each event: 1, 3 or 5; "+
 		"0: 3 of a cluster, 1 without one, and not fewer than do already")
-	fs.BoolVar(&o.shared, "share-deliveries", false, "divide the channels among several replicas on one --nats-url; "+
-		"not yet proven on a cluster of NATS servers, and an outage of theirs repeats deliveries")
 	fs.DurationVar(&o.maxAge, "event-log-max-age", eventlog.DefaultMaxAge, "how long events are kept, delivered or not")
 	fs.Var(&o.maxBytes, "event-log-max-bytes", "most that the stored events may take, such as 20Gi; beyond it webhooks are answered 503. "+
 		"0: what the disk, or the NATS server, allows")
@@ -78,8 +75,6 @@ func (o *options) validate() error {
 		return process.Invalid("--nats-replicas is 0 (by itself), 1, 3 or 5, not %d", o.replicas)
 	case o.replicas > 1 && o.natsURL == "":
 		return process.Invalid("--nats-replicas goes with --nats-url: the embedded event log has one copy")
-	case o.shared && o.natsURL == "":
-		return process.Invalid("--share-deliveries goes with --nats-url: the embedded event log has one replica")
 	case o.maxBytes.Sign() < 0:
 		return process.Invalid("--event-log-max-bytes must not be negative")
 	case o.tolerance < time.Second || o.tolerance > eventlog.DefaultMaxAge-dedupMargin:

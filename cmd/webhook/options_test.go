@@ -33,7 +33,7 @@ func TestDefaults(t *testing.T) {
 	for name, want := range map[string]string{
 		"kubeconfig": "", "public-bind-address": ":8080", "private-bind-address": ":8443", "private-tls-cert-file": "", "private-tls-key-file": "",
 		"metrics-bind-address": ":9090", "health-probe-bind-address": ":8081", "data-dir": "", "nats-url": "", "nats-creds": "", "fsync": "always",
-		"nats-ca-file": "", "nats-cert-file": "", "nats-key-file": "", "nats-replicas": "0", "share-deliveries": "false", "event-log-max-age": "744h0m0s", "event-log-max-bytes": "0",
+		"nats-ca-file": "", "nats-cert-file": "", "nats-key-file": "", "nats-replicas": "0", "event-log-max-age": "744h0m0s", "event-log-max-bytes": "0",
 		"signature-tolerance": "72h0m0s", "allow-private-sinks": "false", "message-rules": "lenient", "watch-namespaces": "", "namespace": "",
 	} {
 		if f := fs.Lookup(name); f == nil || f.DefValue != want {

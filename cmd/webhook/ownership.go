@@ -10,10 +10,9 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/ownership"
 )
 
-// ownership divides the channels among the replicas that share an external NATS. Where that is not asked for, there
-// is one replica, which serves all.
+// ownership divides the channels among the replicas that share an external NATS. On the embedded event log there is one replica, which serves all.
 func (s *servers) ownership(ctx context.Context) (dispatch.Ownership, error) {
-	if !s.options.shared {
+	if s.options.natsURL == "" {
 		return nil, nil
 	}
 	leases, err := s.events.OpenLeases(ctx)
