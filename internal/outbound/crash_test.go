@@ -54,6 +54,17 @@ func (d *dying) Append(ctx context.Context, r eventlog.Record) (eventlog.Result,
 	return d.Log.Append(ctx, r)
 }
 
+// diesDuringTheCall is a process that ends while it waits for TikTok's answer. TikTok has the message.
+func diesDuringTheCall(b *outboundtest.Bench) {
+	b.Helper()
+	b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
+	log := &dying{Log: b.Log}
+	log.dieAfter.Store(1)
+	b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
+	b.Eventually("the message", func() bool { return b.Arrived() == 1 })
+	log.dead.Store(true)
+}
+
 // long is longer than any process may be at a message, and than TikTok's list may be behind.
 const long = 3 * time.Minute
 
@@ -82,31 +93,14 @@ func TestCrashes(t *testing.T) {
 			b.Start(b.Context(), b.Sender(outboundtest.Change{Transport: f}), b.Request("k", "hi"))
 			<-f.reached
 		}},
-		"during the call, and TikTok's webhook comes": {replayed: true, dead: func(b *outboundtest.Bench) {
-			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
-			log := &dying{Log: b.Log}
-			log.dieAfter.Store(1)
-			b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
-			b.Eventually("the message", func() bool { return b.Arrived() == 1 })
-			log.dead.Store(true)
-		}},
+		"during the call, and TikTok's webhook comes": {replayed: true, dead: diesDuringTheCall},
 		"during the call, and TikTok's webhook does not come": {replayed: true, dead: func(b *outboundtest.Bench) {
 			b.Sim.SetWebhook("DIRECT_MESSAGE", "")
-			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
-			log := &dying{Log: b.Log}
-			log.dieAfter.Store(1)
-			b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
-			b.Eventually("the message", func() bool { return b.Arrived() == 1 })
-			log.dead.Store(true)
+			diesDuringTheCall(b)
 		}},
 		"during the call, and TikTok tells nothing": {unknown: true, dead: func(b *outboundtest.Bench) {
 			b.Sim.SetWebhook("DIRECT_MESSAGE", "")
-			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.SendPath, Times: 1, HangAfterProcessing: true})
-			log := &dying{Log: b.Log}
-			log.dieAfter.Store(1)
-			b.Start(b.Context(), b.Sender(outboundtest.Change{Log: log}), b.Request("k", "hi"))
-			b.Eventually("the message", func() bool { return b.Arrived() == 1 })
-			log.dead.Store(true)
+			diesDuringTheCall(b)
 			b.Sim.InjectFault(simulator.Fault{Endpoint: outboundtest.ListPath, Times: 1, Status: http.StatusBadGateway})
 		}},
 		"after the call, before that is written down": {replayed: true, dead: func(b *outboundtest.Bench) {

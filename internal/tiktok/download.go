@@ -185,8 +185,7 @@ func newDownloader(control func(network, address string, conn syscall.RawConn) e
 			DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: control}).DialContext,
 			TLSHandshakeTimeout:    10 * time.Second,
 			ResponseHeaderTimeout:  20 * time.Second,
-			IdleConnTimeout:        90 * time.Second,
-			MaxIdleConnsPerHost:    8,
+			DisableKeepAlives:      true, // a Client may be made for one download
 			MaxResponseHeaderBytes: 64 << 10,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true, // media are compressed; what unpacks to gigabytes is no image
