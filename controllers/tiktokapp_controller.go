@@ -20,9 +20,8 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps,verbs=get;list;watch;update;patch
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps/status,verbs=get;update;patch
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps/finalizers,verbs=update
+// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps/status,verbs=patch
 
 // How often an app is looked at. Reading its Secret costs TikTok nothing; asking TikTok does.
 const (

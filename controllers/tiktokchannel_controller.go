@@ -24,14 +24,12 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
 )
 
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokchannels,verbs=get;list;watch;update;patch
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokchannels/status,verbs=get;update;patch
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokchannels/finalizers,verbs=update
+// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokchannels,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokchannels/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups="",resources=services,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 
 // SinkResolver says whether a sink of a channel has an address and its Secrets. The error's text is a sentence; reason is a condition
 // reason, "" if the API server could not be asked.

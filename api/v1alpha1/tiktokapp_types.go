@@ -235,6 +235,7 @@ type TiktokApp struct {
 
 	// status is what the operator observed.
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status TiktokAppStatus `json:"status,omitzero"`
 }
 

@@ -380,6 +380,7 @@ type TiktokChannel struct {
 
 	// status is what the operator observed.
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status TiktokChannelStatus `json:"status,omitzero"`
 }
 

@@ -32,6 +32,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update;delete
+// +kubebuilder:rbac:groups="",namespace=system,resources=events,verbs=create;patch
 
 // clusterEvery is how often an API server that is away is asked again.
 const clusterEvery = 2 * time.Second

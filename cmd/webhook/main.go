@@ -20,6 +20,9 @@ func main() {
 }
 
 func start(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "check" {
+		return check(ctx, args[1:])
+	}
 	var o options
 	fs := flag.NewFlagSet("webhook", flag.ContinueOnError)
 	fs.SetOutput(os.Stdout) // of --help; errors are main's to tell

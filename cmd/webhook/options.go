@@ -11,6 +11,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracing"
 )
 
 type options struct {
@@ -26,6 +27,8 @@ type options struct {
 	tolerance                     time.Duration
 	allowPrivateSinks             bool
 	messageRules                  messaging.Policy
+	otlpEndpoint                  string
+	traceSampleRatio              float64
 }
 
 func (o *options) bind(fs *flag.FlagSet) {
@@ -51,6 +54,10 @@ func (o *options) bind(fs *flag.FlagSet) {
 	o.messageRules = messaging.Lenient
 	fs.Var(&o.messageRules, "message-rules", "what to do where it is doubtful whether TikTok takes a message: lenient (ask TikTok) "+
 		"or strict (refuse it)")
+	fs.StringVar(&o.otlpEndpoint, "otlp-endpoint", "", "URL of the OpenTelemetry collector that takes traces by OTLP over HTTP, such as "+
+		"http://otel-collector:4318; default: no traces are sent")
+	fs.Float64Var(&o.traceSampleRatio, "trace-sample-ratio", 1, "share of traces that is recorded, from 0 to 1, where the sender of a request did "+
+		"not decide it")
 }
 
 // dedupMargin is how much longer duplicates are recognised than a signature is accepted, for clocks that differ and for writes that wait.
@@ -84,10 +91,26 @@ func (o *options) validate() error {
 		return process.Invalid("--event-log-max-age must be %s at least, for as long as the event log recognises what it has: %s is not",
 			o.dedupWindow(), o.maxAge)
 	}
+	if err := o.validateTraces(); err != nil {
+		return err
+	}
 	if err := process.ValidateAddresses(o.addresses()...); err != nil {
 		return err
 	}
 	return o.validateFiles()
+}
+
+func (o *options) validateTraces() error {
+	if !(o.traceSampleRatio >= 0 && o.traceSampleRatio <= 1) { // nor NaN
+		return process.Invalid("--trace-sample-ratio must be from 0 to 1, not %v", o.traceSampleRatio)
+	}
+	if o.otlpEndpoint == "" {
+		return nil
+	}
+	if err := tracing.CheckEndpoint(o.otlpEndpoint); err != nil {
+		return process.Invalid("--otlp-endpoint cannot be used: %v", err)
+	}
+	return nil
 }
 
 func (o *options) addresses() []process.Address {

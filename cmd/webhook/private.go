@@ -40,7 +40,8 @@ func (s *servers) private(authorizations *oauth.Handler, apps *appclient.Pool, t
 	mux := http.NewServeMux()
 	mux.Handle(messagingapi.OpenAPIPattern, messagingapi.OpenAPI())
 	for _, route := range slices.Concat([]channelapi.Route{authorize}, letters.Routes(), messages.SendRoutes(), messages.ReadRoutes()) {
-		mux.Handle(route.Pattern, gate.Require(access.Rule{Verb: route.Verb, Subresource: route.Subresource}, route.Handle))
+		handle := s.tracer.Handler(route.Pattern, route.Handle) // behind the gate: a stranger has nothing recorded
+		mux.Handle(route.Pattern, gate.Require(access.Rule{Verb: route.Verb, Subresource: route.Subresource}, handle))
 	}
 	config, err := s.tlsConfig()
 	if err != nil {

@@ -33,6 +33,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracing"
 )
 
 // run wires the webhook binary and returns when ctx ends and everything that was under way is settled. The event log closes last.
@@ -66,7 +67,12 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err != nil {
 		return fmt.Errorf("setting up the Kubernetes client: %w", err)
 	}
-	s := &servers{mgr: mgr, live: live, events: events, options: o, log: log, registry: metrics.Registry}
+	tracer, flush, err := startTraces(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	defer flush()
+	s := &servers{tracer: tracer, mgr: mgr, live: live, events: events, options: o, log: log, registry: metrics.Registry}
 	if err := s.setup(ctx); err != nil {
 		return err
 	}
@@ -81,20 +87,26 @@ type servers struct {
 	options  *options
 	log      logr.Logger
 	registry prometheus.Registerer
+	tracer   *tracing.Tracer // nil if none are recorded
 }
 
 func (s *servers) setup(ctx context.Context) error {
 	if err := ingest.IndexChannels(ctx, s.mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("indexing channels: %w", err)
 	}
+	calls := tiktok.NewHTTPClient()
+	calls.Transport = s.tracer.Transport(calls.Transport)
 	apps := appclient.New(appclient.Options{
-		Reader: s.live, CacheFor: 30 * time.Second, Observe: appclient.CountCalls(s.registry), DialDownload: s.dialDownload(),
+		HTTPClient: calls, Reader: s.live, CacheFor: 30 * time.Second, Observe: appclient.CountCalls(s.registry), DialDownload: s.dialDownload(),
 	})
+	if err := s.registry.Register(&eventlog.Collector{Log: s.events}); err != nil {
+		return fmt.Errorf("registering the metrics of the event log: %w", err)
+	}
 	router := ingest.NewRouter(s.mgr.GetCache(), s.events, s.log.WithName("ingest"))
 	webhooks, err := ingest.New(ingest.Options{
 		Reader: s.mgr.GetCache(), Credentials: apps, Log: s.events, Router: router,
 		Tolerance:  tiktok.Tolerance{Past: s.options.tolerance, Future: ingest.DefaultTolerance().Future},
-		Registerer: s.registry, Logger: s.log.WithName("ingest"),
+		Registerer: s.registry, Tracer: s.tracer, Logger: s.log.WithName("ingest"),
 	})
 	if err != nil {
 		return err
@@ -110,7 +122,7 @@ func (s *servers) setup(ctx context.Context) error {
 	}
 	dispatcher, err := dispatch.New(dispatch.Options{
 		Log: s.events, Ownership: owner, Reader: s.live, AllowPrivateSinks: s.options.allowPrivateSinks, Registerer: s.registry,
-		Logger: s.log.WithName("dispatch"),
+		Tracer: s.tracer, Logger: s.log.WithName("dispatch"),
 	})
 	if err != nil {
 		return err

@@ -62,9 +62,14 @@ func TestServes(t *testing.T) {
 		t.Errorf("the private address answers %d %q without TLS", status, body)
 	}
 	_, scrape := processtest.Get(t, "http://"+w.metrics+"/metrics")
-	if names := processtest.Documented(t, scrape); !slices.Contains(names, "tiktok_operator_authorization_requests_total") ||
-		!slices.Contains(names, "tiktok_operator_webhook_duration_seconds") {
-		t.Errorf("the metrics are %v", names)
+	names := processtest.Documented(t, scrape)
+	for _, want := range []string{
+		"tiktok_operator_authorization_requests_total", "tiktok_operator_webhook_duration_seconds",
+		"tiktok_operator_event_log_bytes", "tiktok_operator_event_log_limit_bytes",
+	} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not among the metrics %v", want, names)
+		}
 	}
 	w.Ends()
 }

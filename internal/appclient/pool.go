@@ -100,11 +100,8 @@ func New(opts Options) *Pool {
 // asked.
 func (p *Pool) Credentials(ctx context.Context, app *v1alpha1.TiktokApp) (Credentials, error) {
 	now := p.opts.Clock.Now()
-	p.mu.Lock()
-	c, ok := p.cached[app.Name]
-	p.mu.Unlock()
-	if ok && c.ref == app.Spec.SecretRef && now.Before(c.until) {
-		return c.Credentials, nil
+	if creds, ok := p.Cached(app, now); ok {
+		return creds, nil
 	}
 	ref := app.Spec.SecretRef
 	missing := &MissingError{Namespace: ref.Namespace, Name: ref.Name, Key: app.SecretKey()}
@@ -128,6 +125,14 @@ func (p *Pool) Credentials(ctx context.Context, app *v1alpha1.TiktokApp) (Creden
 		p.mu.Unlock()
 	}
 	return creds, nil
+}
+
+// Cached returns an app's credentials if they were read a short while before now, which costs nothing.
+func (p *Pool) Cached(app *v1alpha1.TiktokApp, now time.Time) (Credentials, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, ok := p.cached[app.Name]
+	return c.Credentials, ok && c.ref == app.Spec.SecretRef && now.Before(c.until)
 }
 
 // Forget drops what is cached of an app's credentials.

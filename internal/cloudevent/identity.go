@@ -16,20 +16,43 @@ const idPrefix = "evt_"
 // also where it is found in another way: by its message id where there is one (a message that is sent and one that is received are two events,
 // though they may share that), else by its body.
 func Identify(e *tiktok.Envelope, body []byte) (id, conversation string) {
-	key := [2]string{"body", string(body)}
-	if message, err := tiktok.DecodeMessageIdentity(e.Content); err == nil && len(e.Content) > 0 {
+	message, err := tiktok.DecodeMessageIdentity(e.Content)
+	if err != nil {
+		message = nil
+	}
+	return identify(e, message, body)
+}
+
+// Decode decodes a webhook's body and identifies the event, as tiktok.DecodeEnvelope and Identify do one after the other.
+func Decode(body []byte) (e *tiktok.Envelope, id, conversation string, err error) {
+	e, message, err := tiktok.DecodeIdentified(body)
+	if err != nil {
+		return nil, "", "", err
+	}
+	id, conversation = identify(e, message, body)
+	return e, id, conversation, nil
+}
+
+// identify takes no message for one that has no identity.
+func identify(e *tiktok.Envelope, message *tiktok.MessageIdentity, body []byte) (id, conversation string) {
+	kind, key := "body", ""
+	if message != nil {
 		conversation = message.ConversationID
 		if message.MessageID != "" {
-			key = [2]string{"message", message.MessageID}
 			// Nobody says whether taking a reaction back has a message id of its own: what was done is part of the identity.
-			key[1] += reactions(message)
+			kind, key = "message", message.MessageID+reactions(message)
 		}
 	}
-	h := sha256.New()
-	for _, part := range []string{e.UserOpenID, e.Event, key[0], key[1]} {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
+	if kind == "body" {
+		key = string(body)
 	}
-	return idPrefix + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]), conversation
+	var space [256]byte
+	text := space[:0]
+	for _, part := range []string{e.UserOpenID, e.Event, kind, key} {
+		text = append(append(strconv.AppendInt(text, int64(len(part)), 10), ':'), part...)
+	}
+	sum := sha256.Sum256(text)
+	return idPrefix + base64.RawURLEncoding.EncodeToString(sum[:18]), conversation
 }
 
 // reactions tells what was done apart, in whatever order and form TikTok writes it. Of a picture's address only the path counts: what follows

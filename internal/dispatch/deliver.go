@@ -15,6 +15,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // replayHeader is the extension attribute of an event that is delivered anew because somebody asked for it.
@@ -59,10 +60,14 @@ type result struct {
 	target string
 	// trace is the id of the event's trace, for the log.
 	trace string
+	// status is what it answered; 0 if nothing.
+	status int
 }
 
-// deliver makes one attempt.
-func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event cloudevent.Event, replay bool, timeout time.Duration) result {
+// deliver makes one attempt, which takes place at place in the event's trace.
+func (d *Dispatcher) deliver(
+	ctx context.Context, target sink.Target, event cloudevent.Event, place tracecontext.Context, replay bool, timeout time.Duration,
+) result {
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(attempt, http.MethodPost, target.URL.String(), bytes.NewReader(event.Data))
@@ -71,7 +76,7 @@ func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event clou
 	}
 	request.Header = event.Header()
 	request.Header.Set("User-Agent", d.opts.UserAgent)
-	event.Trace.Child().Set(request.Header)
+	place.Set(request.Header)
 	if replay {
 		request.Header.Set(replayHeader, "true")
 	}
@@ -99,10 +104,10 @@ func (d *Dispatcher) deliver(ctx context.Context, target sink.Target, event clou
 
 // judge reads an answer.
 func judge(response *http.Response, now time.Time) result {
-	r := result{retryAfter: retryAfterOf(response.Header, now), problem: fmt.Sprintf("it answered %d", response.StatusCode)}
+	r := result{status: response.StatusCode, retryAfter: retryAfterOf(response.Header, now), problem: fmt.Sprintf("it answered %d", response.StatusCode)}
 	switch code := response.StatusCode; {
 	case code >= 200 && code < 300:
-		return result{outcome: outcomeDelivered}
+		return result{outcome: outcomeDelivered, status: code}
 	case code >= 300 && code < 400:
 		r.outcome, r.problem = outcomeRedirected, r.problem+": redirects are not followed"
 	case code == http.StatusTooManyRequests:

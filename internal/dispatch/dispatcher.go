@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracing"
 )
 
 // EventLog is what the Dispatcher needs of the event log. *eventlog.Log is one.
@@ -64,7 +65,9 @@ type Options struct {
 	Clock clock.WithDelayedExecution
 	// Registerer of the metrics; nil means none.
 	Registerer prometheus.Registerer
-	Logger     logr.Logger
+	// Tracer records attempts; nil records none.
+	Tracer *tracing.Tracer
+	Logger logr.Logger
 }
 
 // Dispatcher delivers events. Start runs it; Apply and Forget, which its controller calls, tell it which channels there are.

@@ -147,7 +147,9 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 		r = result{outcome: outcomeUnresolved, problem: problem.Error()}
 	} else {
 		start := w.d.opts.Clock.Now()
-		r = w.d.deliver(ctx, target, normalized, event.Replay != "", c.sink.Timeout())
+		span, place := w.beginAttempt(&normalized, target, start)
+		r = w.d.deliver(ctx, target, normalized, place, event.Replay != "", c.sink.Timeout())
+		endAttempt(span, &r)
 		w.d.metrics.attempt.Observe(w.d.opts.Clock.Since(start).Seconds())
 		r.target = target.Origin()
 	}

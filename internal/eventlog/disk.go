@@ -39,12 +39,27 @@ func (g *diskGuard) check() error {
 }
 
 func (g *diskGuard) measure() error {
-	free, total, err := diskSpace(g.dir)
+	free, reserve, err := g.space()
 	if err != nil {
-		return &UnavailableError{Doing: "measuring the free disk space", Err: err}
+		return err
 	}
-	if reserve := min(g.minFree, total/diskReserveShare); free < reserve {
+	if free < reserve {
 		return &FullError{Reason: fmt.Sprintf("%d MiB are left on the disk, %d MiB are kept free", free>>20, reserve>>20)}
 	}
 	return nil
+}
+
+// left is how many bytes may still be stored.
+func (g *diskGuard) left() (uint64, error) {
+	free, reserve, err := g.space()
+	return free - min(free, reserve), err
+}
+
+// space is what is free on the disk, and what of it is kept free.
+func (g *diskGuard) space() (free, reserve uint64, err error) {
+	free, total, err := diskSpace(g.dir)
+	if err != nil {
+		return 0, 0, &UnavailableError{Doing: "measuring the free disk space", Err: err}
+	}
+	return free, min(g.minFree, total/diskReserveShare), nil
 }

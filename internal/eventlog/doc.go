@@ -19,8 +19,8 @@
 // are hashed, <app> is hashed where it holds a dot, so that nothing foreign is ever read as a subject's structure. "_" stands for an event
 // without a conversation. Of one subject, sequence order is the order of acknowledgement.
 //
-// An event is a message whose data is TikTok's body, byte for byte, and whose headers (Tiktok-Operator-…, percent-encoded) are the fields of
-// Record. Nats-Msg-Id is a hash of the event's id and its channel: JetStream drops duplicates of it for DedupWindow, and rebuilds that memory
+// An event is a message whose data is TikTok's body, byte for byte, and whose header Tiktok-Operator-Record holds the fields of Record as a
+// query string. Nats-Msg-Id is a hash of the event's id and its channel: JetStream drops duplicates of it for DedupWindow, and rebuilds that memory
 // from the store when it starts.
 //
 // # Positions instead of consumers

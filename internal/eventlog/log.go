@@ -99,6 +99,9 @@ func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 	options := []nats.Option{
 		nats.Name("tiktok-operator " + purpose), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
 		nats.Timeout(DefaultTimeout), nats.ReconnectHandler(l.onReconnect),
+		// Credentials that are being rotated may be refused for a while. The library would give up at the second time, until a restart.
+		nats.IgnoreAuthErrorAbort(),
+		nats.ErrorHandler(l.complaints(purpose)),
 		// A server that is cut off closes no connection: after this, another one is asked. The library's own patience is four minutes.
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.SyncQueueLen(maxBatch + 1), // the library's own length takes half a megabyte for each read
@@ -133,6 +136,23 @@ func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 		return nil, nil, fmt.Errorf("connecting to the event log: %w", err)
 	}
 	return conn, js, nil
+}
+
+// complaintInterval is how often the same complaint of a server is logged: a connection that is refused tries four times a second.
+const complaintInterval = time.Minute
+
+// complaints logs what goes wrong on a connection by itself, such as refused credentials. The library calls it from one goroutine.
+func (l *Log) complaints(purpose string) nats.ErrHandler {
+	var last string
+	var at time.Time
+	return func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		now := l.opts.Clock.Now()
+		if err.Error() == last && now.Sub(at) < complaintInterval {
+			return
+		}
+		last, at = err.Error(), now
+		l.opts.Log.Info("The connection to NATS has a problem", "connection", purpose, "reason", last)
+	}
 }
 
 // Ready says whether the log can be written and read: for a readiness probe. A log that is full is ready: it still delivers, and recognises

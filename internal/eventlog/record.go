@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -52,20 +53,27 @@ type Stored struct {
 }
 
 const (
-	headerPrefix     = "Tiktok-Operator-"
-	idHeader         = headerPrefix + "Id"
-	appHeader        = headerPrefix + "App"
-	businessHeader   = headerPrefix + "Business"
-	channelHeader    = headerPrefix + "Channel"
-	conversationName = headerPrefix + "Conversation"
-	eventHeader      = headerPrefix + "Event"
-	receivedHeader   = headerPrefix + "Received"
-	sinkHeader       = headerPrefix + "Sink"
-	replayHeader     = headerPrefix + "Replay"
-	ownHeader        = headerPrefix + "Own"
-	traceHeader      = headerPrefix + "Traceparent"
-	traceStateHeader = headerPrefix + "Tracestate"
-	ownValue         = "true"
+	headerPrefix = "Tiktok-Operator-"
+	// recordHeader holds the fields of a Record as a query string: app=acme&id=evt_1. One header is less work than one for each field, for us and
+	// for the server, which searches all of them several times.
+	recordHeader = headerPrefix + "Record"
+
+	idField           = "id"
+	appField          = "app"
+	businessField     = "business"
+	channelField      = "channel"
+	conversationField = "conversation"
+	eventField        = "event"
+	receivedField     = "received"
+	sinkField         = "sink"
+	replayField       = "replay"
+	ownField          = "own"
+	traceField        = "traceparent"
+	traceStateField   = "tracestate"
+	ownValue          = "true"
+
+	// recordLength is room for the fields of most events, in bytes.
+	recordLength = 512
 )
 
 func (r *Record) validate() error {
@@ -93,37 +101,99 @@ func (r *Record) message() *nats.Msg {
 	if r.Replay != "" {
 		m.Header.Set(jetstream.MsgIDHeader, digest("replay", r.ChannelUID, r.ID, r.Sink, r.Replay))
 	}
-	for name, value := range map[string]string{
-		idHeader: r.ID, appHeader: r.App, businessHeader: r.BusinessID, channelHeader: r.ChannelUID, conversationName: r.Conversation,
-		eventHeader: r.Event, sinkHeader: r.Sink, replayHeader: r.Replay, traceHeader: r.Trace.Parent(), traceStateHeader: r.Trace.State(),
-	} {
-		if value != "" {
-			m.Header.Set(name, url.QueryEscape(value))
-		}
-	}
-	if r.Own {
-		m.Header.Set(ownHeader, ownValue)
-	}
-	if !r.ReceivedAt.IsZero() {
-		m.Header.Set(receivedHeader, r.ReceivedAt.UTC().Format(time.RFC3339Nano))
-	}
+	m.Header.Set(recordHeader, r.fields())
 	return m
 }
 
-// decodeRecord reads what message wrote. A header that cannot be read is left empty: the body is what counts.
-func decodeRecord(h nats.Header, body []byte) Record {
-	field := func(name string) string {
-		v, err := url.QueryUnescape(h.Get(name))
-		if err != nil {
-			return ""
+func (r *Record) fields() string {
+	received, own := "", ""
+	if !r.ReceivedAt.IsZero() {
+		received = r.ReceivedAt.UTC().Format(time.RFC3339Nano)
+	}
+	if r.Own {
+		own = ownValue
+	}
+	text := make([]byte, 0, recordLength)
+	for _, field := range [...]struct{ name, value string }{
+		{idField, r.ID},
+		{appField, r.App},
+		{businessField, r.BusinessID},
+		{channelField, r.ChannelUID},
+		{conversationField, r.Conversation},
+		{eventField, r.Event},
+		{receivedField, received},
+		{sinkField, r.Sink},
+		{replayField, r.Replay},
+		{ownField, own},
+		{traceField, r.Trace.Parent()},
+		{traceStateField, r.Trace.State()},
+	} {
+		if field.value == "" {
+			continue
 		}
-		return v
+		if len(text) > 0 {
+			text = append(text, '&')
+		}
+		text = append(append(append(text, field.name...), '='), url.QueryEscape(field.value)...)
 	}
-	received, _ := time.Parse(time.RFC3339Nano, h.Get(receivedHeader))
-	return Record{
-		ID: field(idHeader), App: field(appHeader), BusinessID: field(businessHeader), ChannelUID: field(channelHeader),
-		Conversation: field(conversationName), Event: field(eventHeader), ReceivedAt: received, Body: body,
-		Sink: field(sinkHeader), Replay: field(replayHeader), Own: h.Get(ownHeader) == ownValue,
-		Trace: tracecontext.Parse(field(traceHeader), field(traceStateHeader)),
+	return string(text)
+}
+
+// decodeRecord reads what message wrote. A field that cannot be read is left empty: the body is what counts.
+func decodeRecord(h nats.Header, body []byte) Record {
+	r := Record{Body: body}
+	var parent, state string
+	fields := h.Get(recordHeader)
+	if fields == "" {
+		fields = earlierFields(h)
 	}
+	for field := range strings.SplitSeq(fields, "&") {
+		name, value, _ := strings.Cut(field, "=")
+		value, err := url.QueryUnescape(value)
+		if err != nil {
+			continue
+		}
+		switch name {
+		case idField:
+			r.ID = value
+		case appField:
+			r.App = value
+		case businessField:
+			r.BusinessID = value
+		case channelField:
+			r.ChannelUID = value
+		case conversationField:
+			r.Conversation = value
+		case eventField:
+			r.Event = value
+		case receivedField:
+			r.ReceivedAt, _ = time.Parse(time.RFC3339Nano, value)
+		case sinkField:
+			r.Sink = value
+		case replayField:
+			r.Replay = value
+		case ownField:
+			r.Own = value == ownValue
+		case traceField:
+			parent = value
+		case traceStateField:
+			state = value
+		}
+	}
+	r.Trace = tracecontext.Parse(parent, state)
+	return r
+}
+
+// earlierFields reads an event that was stored when each field had a header of its own: Tiktok-Operator-Id, and so on.
+func earlierFields(h nats.Header) string {
+	var text strings.Builder
+	for _, name := range []string{
+		idField, appField, businessField, channelField, conversationField, eventField, receivedField, sinkField, replayField, ownField,
+		traceField, traceStateField,
+	} {
+		if value := h.Get(headerPrefix + strings.ToUpper(name[:1]) + name[1:]); value != "" {
+			text.WriteString("&" + name + "=" + value)
+		}
+	}
+	return text.String()
 }

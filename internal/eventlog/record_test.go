@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -57,5 +58,24 @@ func TestDigestsDoNotCollideByConcatenation(t *testing.T) {
 	}
 	if named("a.b") == named("a-b") || isToken(named("a.b")) || named("app-1") != "app-1" {
 		t.Fatal("a hashed name can be mistaken for a name")
+	}
+}
+
+func TestEventsOfEarlierVersionsAreRead(t *testing.T) {
+	h := nats.Header{}
+	for name, value := range map[string]string{
+		"Id": "evt_1", "App": "acme", "Business": "-biz%2B", "Channel": "uid-1", "Conversation": "c%3D", "Event": "im_receive_msg",
+		"Received": "2026-11-24T07:00:00.5Z", "Sink": "inbox", "Replay": "r1", "Own": "true",
+		"Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Tracestate": "a%3D1",
+	} {
+		h.Set("Tiktok-Operator-"+name, value)
+	}
+	want := Record{
+		ID: "evt_1", App: "acme", BusinessID: "-biz+", ChannelUID: "uid-1", Conversation: "c=", Event: "im_receive_msg",
+		ReceivedAt: time.Date(2026, 11, 24, 7, 0, 0, 5e8, time.UTC), Sink: "inbox", Replay: "r1", Own: true,
+		Trace: tracecontext.Parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a=1"),
+	}
+	if got := decodeRecord(h, nil); !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v, want %+v", got, want)
 	}
 }

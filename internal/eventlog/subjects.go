@@ -3,7 +3,7 @@ package eventlog
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -36,11 +36,13 @@ func allStreams() []string {
 
 // digest is 128 bits of a SHA-256 over the parts, as a subject token. Parts are separated by their lengths, so no two lists collide.
 func digest(parts ...string) string {
-	h := sha256.New()
+	var space [256]byte
+	text := space[:0]
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
+		text = append(append(strconv.AppendInt(text, int64(len(p)), 10), ':'), p...)
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // foreign is the token of a text that comes from outside.

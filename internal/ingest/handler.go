@@ -22,6 +22,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracing"
 )
 
 // DefaultTolerance is how old a webhook's signature may be: as long as TikTok retries, and how far a clock may be off.
@@ -35,6 +36,9 @@ type EventLog interface {
 	RouteUnrouted(ctx context.Context, app, businessID, channelUID string, each func(context.Context, eventlog.Record) error) (int, error)
 	AddJob(ctx context.Context, j eventlog.Job) error
 }
+
+// webhookRoute is the path of webhooks, as spans name it.
+const webhookRoute = "/webhooks/{app}"
 
 // Options of a Handler.
 type Options struct {
@@ -51,7 +55,9 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Registerer of the metrics; nil means none.
 	Registerer prometheus.Registerer
-	Logger     logr.Logger
+	// Tracer records verified webhooks; nil records none.
+	Tracer *tracing.Tracer
+	Logger logr.Logger
 }
 
 // Handler is the webhook endpoint. It answers 200 for what is stored (or was before), 4xx where the sender is at fault, 5xx where we are and
@@ -85,7 +91,7 @@ func New(opts Options) (*Handler, error) {
 type answer struct {
 	status  int
 	outcome outcome
-	// text is a sentence for the sender.
+	// text is a sentence for the sender of what is not stored.
 	text string
 	// cause is for our log; it is not shown.
 	cause error
@@ -100,10 +106,18 @@ type answer struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.opts.Clock.Now()
-	a := h.serve(w, r)
+	a := h.serve(w, r, start)
 	h.metrics.requests.WithLabelValues(a.app, string(a.outcome)).Inc()
 	if a.eventType != "" {
 		h.metrics.events.WithLabelValues(a.app, a.eventType, string(a.outcome)).Inc()
+	}
+	defer func() { h.metrics.duration.Observe(h.opts.Clock.Since(start).Seconds()) }()
+	if a.status == http.StatusOK { // the status says it all, a thousand times a second
+		if log := h.opts.Logger.V(1); log.Enabled() {
+			log.Info("a webhook was accepted", "app", a.app, "type", a.eventType, "outcome", a.outcome, "traceID", a.trace)
+		}
+		w.WriteHeader(a.status)
+		return
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=utf-8")
@@ -117,19 +131,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.text+"\n")
-	h.metrics.duration.Observe(h.opts.Clock.Since(start).Seconds())
-	switch {
-	case a.status >= http.StatusInternalServerError:
+	if a.status >= http.StatusInternalServerError {
 		h.opts.Logger.Error(a.cause, "a webhook was not stored; TikTok will send it again", "app", a.app, "outcome", a.outcome, "traceID", a.trace)
-	case a.status != http.StatusOK:
-		h.opts.Logger.V(1).Info("a webhook was refused", "app", a.app, "outcome", a.outcome, "status", a.status, "reason", a.text)
-	default:
-		h.opts.Logger.V(1).Info("a webhook was accepted", "app", a.app, "type", a.eventType, "outcome", a.outcome, "traceID", a.trace)
+		return
 	}
+	h.opts.Logger.V(1).Info("a webhook was refused", "app", a.app, "outcome", a.outcome, "status", a.status, "reason", a.text)
 }
 
 // serve does the steps in their order: method, size, body, app, signature, decoding, channel, storing.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) answer {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, start time.Time) answer {
 	name, ok := AppOf(r.URL.Path)
 	if !ok {
 		return answer{status: http.StatusNotFound, outcome: outcomeUnknownApp, text: "There is no webhook at this path."}
@@ -141,14 +151,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) answer {
 	if refused != nil {
 		return *refused
 	}
-	var app v1alpha1.TiktokApp
-	if err := h.opts.Reader.Get(r.Context(), types.NamespacedName{Name: name}, &app); err != nil {
+	var app v1alpha1.TiktokApp // the cache's own: it is only read
+	if err := h.opts.Reader.Get(r.Context(), types.NamespacedName{Name: name}, &app, client.UnsafeDisableDeepCopy); err != nil {
 		if apierrors.IsNotFound(err) {
 			return answer{status: http.StatusNotFound, outcome: outcomeUnknownApp, text: "There is no TiktokApp of this name."}
 		}
 		return unavailable(fmt.Errorf("looking for the app: %w", err))
 	}
-	a := h.verified(r, &app, body)
+	a := h.verified(r, &app, body, start)
 	a.app = app.Name
 	return a
 }
@@ -175,7 +185,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer) {
 }
 
 // verified goes on once the app is known.
-func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte) answer {
+func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte, start time.Time) answer {
 	now := h.opts.Clock.Now()
 	err := h.verifier.verify(r.Context(), app, r.Header.Get(tiktok.SignatureHeader), body, now)
 	var noCredentials *credentialsError
@@ -202,7 +212,7 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 			text: "The " + tiktok.SignatureHeader + " header is missing, malformed, or made with another secret.",
 		}
 	}
-	envelope, err := tiktok.DecodeEnvelope(body)
+	envelope, id, conversation, err := cloudevent.Decode(body)
 	if err != nil {
 		return answer{status: http.StatusBadRequest, outcome: outcomeUndecodable, text: "The webhook cannot be decoded: " + err.Error() + "."}
 	}
@@ -213,8 +223,8 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 			text: "The client_key is not the appID of this TiktokApp: the webhook is registered at another app's URL.",
 		}
 	}
-	id, conversation := cloudevent.Identify(envelope, body)
-	trace := tracecontext.FromHeader(r.Header)
+	// Nobody who cannot sign may have spans recorded.
+	span, trace := h.opts.Tracer.Begin(tracecontext.FromHeader(r.Header), "POST "+webhookRoute, tracing.Server, start)
 	if trace.IsZero() {
 		trace = tracecontext.New()
 	}
@@ -223,6 +233,16 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 		Trace: trace,
 	})
 	a.trace = trace.TraceID()
+	if h.opts.Tracer != nil {
+		failure := ""
+		if a.status >= http.StatusInternalServerError {
+			failure = string(a.outcome)
+		}
+		span.Set(tracing.MethodKey.String(r.Method), tracing.RouteKey.String(webhookRoute), tracing.StatusKey.Int(a.status),
+			tracing.AppKey.String(app.Name), tracing.EventIDKey.String(id), tracing.EventTypeKey.String(cloudevent.TypeOf(envelope.Event)),
+			tracing.OutcomeKey.String(string(a.outcome)))
+		span.End(failure)
+	}
 	return a
 }
 
@@ -241,7 +261,7 @@ func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 		}
 		record.ChannelUID = string(channel.UID)
 	}
-	result, err := h.opts.Log.Append(ctx, record)
+	result, err := h.append(ctx, record)
 	if err != nil {
 		return notStored(err)
 	}
@@ -262,7 +282,7 @@ func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 			}
 		}
 	}
-	a := answer{status: http.StatusOK, outcome: outcomeStored, text: "stored", eventType: cloudevent.TypeOf(record.Event)}
+	a := answer{status: http.StatusOK, outcome: outcomeStored, eventType: cloudevent.TypeOf(record.Event)}
 	switch {
 	case result.Duplicate:
 		a.outcome = outcomeDuplicate
@@ -270,6 +290,20 @@ func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 		a.outcome = outcomeUnrouted
 	}
 	return a
+}
+
+func (h *Handler) append(ctx context.Context, record eventlog.Record) (eventlog.Result, error) {
+	if h.opts.Tracer == nil {
+		return h.opts.Log.Append(ctx, record)
+	}
+	span, _ := h.opts.Tracer.Begin(record.Trace, "store event", tracing.Producer, h.opts.Clock.Now(), tracing.MessagingKey.String("nats"))
+	result, err := h.opts.Log.Append(ctx, record)
+	failure := ""
+	if err != nil {
+		failure = "the event log did not take it"
+	}
+	span.End(failure)
+	return result, err
 }
 
 func unavailable(cause error) answer {

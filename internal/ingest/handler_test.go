@@ -62,6 +62,10 @@ func (c *credentials) Credentials(ctx context.Context, _ *v1alpha1.TiktokApp) (a
 	return c.cached, c.err
 }
 
+func (c *credentials) Cached(*v1alpha1.TiktokApp, time.Time) (appclient.Credentials, bool) {
+	return appclient.Credentials{}, false
+}
+
 func (c *credentials) Forget(string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,6 +16,8 @@ import (
 // CredentialSource reads an app's secrets. *appclient.Pool is one.
 type CredentialSource interface {
 	Credentials(ctx context.Context, app *v1alpha1.TiktokApp) (appclient.Credentials, error)
+	// Cached returns them if they were read a short while before now.
+	Cached(app *v1alpha1.TiktokApp, now time.Time) (appclient.Credentials, bool)
 	// Forget drops what is cached of them.
 	Forget(app string)
 }
@@ -71,8 +73,16 @@ func (v *verifier) verify(ctx context.Context, app *v1alpha1.TiktokApp, header s
 
 // credentials reads an app's secrets. fresh is false if the API server did not answer in time, and these are what it said before.
 func (v *verifier) credentials(ctx context.Context, app *v1alpha1.TiktokApp, now time.Time) (creds appclient.Credentials, fresh bool, err error) {
+	cached, isCached := v.source.Cached(app, now)
 	v.mu.Lock()
 	last, ok := v.known[app.Name]
+	if isCached {
+		if read := (known{Credentials: cached, ref: app.Spec.SecretRef}); last != read {
+			v.known[app.Name] = read
+		}
+		v.mu.Unlock()
+		return cached, true, nil
+	}
 	ok = ok && last.ref == app.Spec.SecretRef
 	if ok && now.Before(last.askAt) {
 		v.mu.Unlock()

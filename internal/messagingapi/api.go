@@ -44,6 +44,8 @@ type Options struct {
 type API struct {
 	opts     Options
 	endpoint channelapi.Endpoint
+	// downloads and forms are under way.
+	downloads, forms *slots
 }
 
 // New makes an API. The error says which option is missing.
@@ -62,5 +64,8 @@ func New(opts Options) (*API, error) {
 	if opts.Logger.GetSink() == nil {
 		opts.Logger = logr.Discard()
 	}
-	return &API{opts: opts, endpoint: channelapi.Endpoint{Reader: opts.Reader, Logger: opts.Logger}}, nil
+	return &API{
+		opts: opts, endpoint: channelapi.Endpoint{Reader: opts.Reader, Logger: opts.Logger},
+		downloads: newSlots(maxDownloads, maxDownloadsOfOne), forms: newSlots(maxForms, maxFormsOfOne),
+	}, nil
 }

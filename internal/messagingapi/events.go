@@ -216,7 +216,7 @@ func (s *stream) format(e *eventlog.Stored) []byte {
 
 // write sends at once. It is false if the client has gone, or takes nothing.
 func (s *stream) write(text []byte) bool {
-	_ = s.control.SetWriteDeadline(clock.RealClock{}.Now().Add(streamWrite)) // the socket's time is the machine's
+	_ = s.control.SetWriteDeadline(clock.RealClock{}.Now().Add(s.api.opts.Reading.Streams.patience)) // the socket's time is the machine's
 	//nolint:gosec // an event stream is no page, and is not sniffed for one
 	if _, err := s.w.Write(text); err != nil {
 		return false

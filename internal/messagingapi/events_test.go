@@ -4,14 +4,18 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
@@ -221,6 +225,59 @@ func TestStreamsAreLimited(t *testing.T) {
 		r := s.do(http.MethodHead, s.url+"/events", "", nil, nil)
 		return r.status == http.StatusOK
 	})
+}
+
+// A client that takes nothing is cut off, and holds neither a place nor the events that it did not take. It goes on where it was.
+func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
+	s := serveReading(t, func(streams *messagingapi.Streams) { streams.SetPatience(300 * time.Millisecond) })
+	const count, size = 200, 64 << 10 // more than sockets hold
+	text := strings.Repeat("x", size)
+	for i := range count {
+		_, err := s.Log.Append(t.Context(), eventlog.Record{
+			ID: fmt.Sprint("large-", i), App: "app", BusinessID: outboundtest.Shop, ChannelUID: outboundtest.UID, Event: "im_large",
+			ReceivedAt: s.Clock.Now(), Body: fmt.Appendf(nil, `{"event":"im_large","create_time":1,"content":"{\"n\":%d,\"text\":%q}"}`, i, text),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 99 {
+		s.listen("", "")
+	}
+	address, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", address.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(conn, "GET %s/events?since=1970-01-01T00:00:00Z HTTP/1.1\r\nHost: a\r\n\r\n", address.Path); err != nil {
+		t.Fatal(err)
+	}
+	begin := make([]byte, len("HTTP/1.1 200 OK"))
+	if _, err := io.ReadFull(conn, begin); err != nil || string(begin) != "HTTP/1.1 200 OK" {
+		t.Fatalf("it begins with %q, %v", begin, err)
+	}
+	s.Eventually("the place of the slow client", func() bool {
+		return s.do(http.MethodHead, s.url+"/events", "", nil, nil).status == http.StatusOK
+	})
+	taken, err := io.ReadAll(conn)
+	if err == nil && len(taken) > count*size/2 {
+		t.Errorf("it took %d bytes of events", len(taken))
+	}
+	ids := regexp.MustCompile(`(?m)^id: (.+)$`).FindAllSubmatch(taken, -1)
+	if len(ids) == 0 || len(ids) >= count {
+		t.Fatalf("%d events reached the slow client, want some of %d", len(ids), count)
+	}
+	l := s.listen("", string(ids[len(ids)-2][1])) // the last one may be in part
+	if e := l.next(); e.id != string(ids[len(ids)-1][1]) {
+		t.Errorf("it goes on with %s, want %s", e.id, ids[len(ids)-1][1])
+	}
 }
 
 func TestStreamsThatAreNotUnderstood(t *testing.T) {

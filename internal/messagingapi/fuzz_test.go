@@ -1,14 +1,18 @@
 package messagingapi
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/tiktok-operator/tiktok-operator/internal/access/problem"
 	"github.com/tiktok-operator/tiktok-operator/internal/conversation"
 )
 
@@ -88,6 +92,43 @@ func FuzzPage(f *testing.F) {
 			if _, err := json.Marshal(err.Error()); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// A body is a message or a problem; an image of a message is the part's bytes, and has one of the types that TikTok takes.
+func FuzzMessage(f *testing.F) {
+	const kind = "multipart/form-data; boundary=x"
+	part := func(name, content string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + content + "\r\n"
+	}
+	for _, body := range []string{
+		`{"text":"Hello","replyTo":"7"}`, `{"image":{"mediaID":"m1"}}`, `{"post":{"id":"7"}}`,
+		`{"card":{"kind":"buttons","title":"?","buttons":[{"label":"Yes","id":"1"}]}}`, `{"text":"x","image":{"mediaID":"m1"}}`, `{"text":7}`, `{}{}`,
+	} {
+		f.Add("application/json", []byte(body))
+	}
+	f.Add(kind, []byte(part("image", "\x89PNG\r\n\x1a\n")+"--x--\r\n"))
+	f.Add(kind, []byte(part("image", "\xff\xd8\xff\xe0")+part("text", "Hello")+part("replyTo", "7")+"--x--\r\n"))
+	f.Add(kind, []byte(part("image", "\x89PNG\r\n\x1a\n")))
+	f.Add(kind, []byte(part("other", "x")+"--x--"))
+	f.Add("multipart/form-data; boundary=\"\"", []byte("--"))
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		r.Header.Set("Content-Type", kind)
+		m, image, err := readMessage(httptest.NewRecorder(), r)
+		var p *problem.Error
+		switch {
+		case err != nil && !errors.As(err, &p):
+			t.Fatalf("no problem: %v", err)
+		case err != nil:
+			if p.Status < 400 || p.Status >= 500 || p.Detail == "" {
+				t.Fatalf("the problem is %+v", p.Problem)
+			}
+		case (image != nil) != (len(m.Images) > 0):
+			t.Fatalf("%d images, and their bytes: %t", len(m.Images), image != nil)
+		case image != nil && (!bytes.Contains(body, image) || !isForm(r)):
+			t.Fatalf("the image is not what was sent")
 		}
 	})
 }

@@ -31,6 +31,8 @@ const (
 // download is one that is under way.
 type download struct {
 	*tiktok.Media
+	// giveBack ends it for those that wait.
+	giveBack func()
 	// head is what was read to tell the type.
 	head []byte
 	// progress says that something has moved.
@@ -50,6 +52,7 @@ func (a *API) media(w http.ResponseWriter, r *http.Request) {
 		a.endpoint.Fail(w, r, err)
 		return
 	}
+	defer d.giveBack()
 	defer func() { _ = d.Body.Close() }() // it was only read
 	h := w.Header()
 	kind := fileType(d.head)
@@ -110,7 +113,7 @@ func (a *API) watched(ctx context.Context) (_ context.Context, progress func(), 
 }
 
 // download begins to download the media of the message that the path names.
-func (a *API) download(ctx context.Context, r *http.Request, progress func()) (*download, error) {
+func (a *API) download(ctx context.Context, r *http.Request, progress func()) (_ *download, err error) {
 	if err := noParameters(r); err != nil {
 		return nil, err
 	}
@@ -136,6 +139,15 @@ func (a *API) download(ctx context.Context, r *http.Request, progress func()) (*
 			Detail: "Only an image or a video that TikTok has told of has media.",
 		}}
 	}
+	giveBack, ok := a.downloads.take(string(ch.UID))
+	if !ok {
+		return nil, a.downloads.tooMany("too-many-downloads", "downloads of media")
+	}
+	defer func() {
+		if err != nil {
+			giveBack()
+		}
+	}()
 	session, err := a.opts.Reading.Sessions.Session(ctx, ch)
 	if err != nil {
 		return nil, mediaProblem(err, 0)
@@ -145,7 +157,7 @@ func (a *API) download(ctx context.Context, r *http.Request, progress func()) (*
 	if err != nil {
 		return nil, a.downloadFailed(ch, session, err)
 	}
-	d := &download{Media: media, head: make([]byte, sniffed), progress: progress}
+	d := &download{Media: media, giveBack: giveBack, head: make([]byte, sniffed), progress: progress}
 	n := 0
 	for n < sniffed && err == nil { // not io.ReadFull: each part is progress
 		var read int

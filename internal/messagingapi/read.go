@@ -145,6 +145,7 @@ func (a *API) conversation(ctx context.Context, ch *v1alpha1.TiktokChannel, r *h
 	if err != nil {
 		return conversation.State{}, err
 	}
+	a.opts.Sender.AwaitStored(ctx, ch, id)
 	state, known, err := a.opts.States.State(ctx, ch, id)
 	switch {
 	case err != nil:

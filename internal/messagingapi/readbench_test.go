@@ -13,6 +13,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
+	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
 	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi/messagingapitest"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
@@ -25,10 +26,13 @@ type reading struct {
 	end context.CancelFunc
 }
 
-func serveReading(t *testing.T) *reading {
+func serveReading(t *testing.T, change ...func(*messagingapi.Streams)) *reading {
 	t.Helper()
 	b := outboundtest.New(t)
 	api, streams := messagingapitest.New(b, messaging.Lenient, testr.New(t))
+	for _, f := range change {
+		f(streams)
+	}
 	mux := http.NewServeMux()
 	for _, route := range api.ReadRoutes() {
 		mux.Handle(route.Pattern, route.Handle)

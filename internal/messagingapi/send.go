@@ -11,6 +11,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracing"
 )
 
 // Patterns of what changes something at TikTok.
@@ -35,6 +36,8 @@ const (
 type Sender interface {
 	Send(ctx context.Context, r outbound.Request) (*outbound.Sent, error)
 	Act(ctx context.Context, ch *v1alpha1.TiktokChannel, conversationID string, action tiktok.SenderAction) error
+	// AwaitStored waits a moment until what was sent can be read.
+	AwaitStored(ctx context.Context, ch *v1alpha1.TiktokChannel, conversationID string)
 }
 
 // SendRoutes are the calls that change something at TikTok.
@@ -60,11 +63,20 @@ func (a *API) send(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return 0, nil, err
 		}
+		if isForm(r) { // an image stays in memory until it has been sent
+			giveBack, ok := a.forms.take(string(ch.UID))
+			if !ok {
+				return 0, nil, a.forms.tooMany("too-many-uploads", "messages with an image")
+			}
+			defer giveBack()
+		}
 		message, image, err := readMessage(w, r)
 		if err != nil {
 			return 0, nil, err
 		}
-		request := outbound.Request{Channel: ch, ConversationID: id, Message: message, Image: image, IdempotencyKey: key}
+		request := outbound.Request{
+			Channel: ch, ConversationID: id, Message: message, Image: image, IdempotencyKey: key, Trace: tracing.Place(r),
+		}
 		sent, err := a.opts.Sender.Send(ctx, request)
 		if err != nil {
 			return 0, nil, sendProblem(err)

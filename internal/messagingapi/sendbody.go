@@ -72,6 +72,12 @@ type SendButton struct {
 	ID string `json:"id"`
 }
 
+// isForm says whether the body may hold an image.
+func isForm(r *http.Request) bool {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), "/")
+	return strings.EqualFold(strings.TrimSpace(kind), "multipart")
+}
+
 // readMessage reads the body, JSON or a form with an image, in its limits.
 func readMessage(w http.ResponseWriter, r *http.Request) (messaging.Message, []byte, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

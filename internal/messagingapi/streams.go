@@ -34,6 +34,8 @@ type Streams struct {
 	logger logr.Logger
 	// ended is closed when the process ends.
 	ended chan struct{}
+	// patience bounds one write.
+	patience time.Duration
 
 	mu   sync.Mutex
 	open int
@@ -48,7 +50,9 @@ func NewStreams(log StreamLog, c clock.Clock, logger logr.Logger) *Streams {
 	if logger.GetSink() == nil {
 		logger = logr.Discard()
 	}
-	return &Streams{log: log, clock: c, logger: logger, ended: make(chan struct{}), wake: map[string]map[chan struct{}]struct{}{}}
+	return &Streams{
+		log: log, clock: c, logger: logger, ended: make(chan struct{}), patience: streamWrite, wake: map[string]map[chan struct{}]struct{}{},
+	}
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: every replica has its streams.

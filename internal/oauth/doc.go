@@ -14,5 +14,4 @@ package oauth
 // +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps;tiktokchannels,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;update
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

@@ -14,6 +14,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/conversation"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // JobLog is what the Follower needs of the event log. *eventlog.Log is one.
@@ -74,7 +75,7 @@ func (f *Follower) handle(ctx context.Context, job eventlog.Job) error {
 // tellAll tells every status that follows from what is known and has not been told.
 func tellAll(ctx context.Context, log appender, ch *v1alpha1.TiktokChannel, state conversation.State, c clock.PassiveClock) error {
 	for _, e := range state.Untold() {
-		if err := appendStatus(ctx, log, ch, e, c.Now()); err != nil {
+		if err := appendStatus(ctx, log, ch, e, tracecontext.Context{}, c.Now()); err != nil {
 			return err
 		}
 	}
@@ -103,7 +104,7 @@ func (f *Follower) join(ctx context.Context, ch *v1alpha1.TiktokChannel, state c
 			BusinessID: ch.Status.BusinessID, ConversationID: m.Data.ConversationID, SendID: m.SendID, MessageID: id, Status: cloudevent.StatusSent,
 			IdempotencyKey: m.IdempotencyKey, AcceptedAt: &accepted, Content: &content,
 		}}
-		if err := appendStatus(ctx, f.Log, ch, e, now); err != nil {
+		if err := appendStatus(ctx, f.Log, ch, e, tracecontext.Context{}, now); err != nil {
 			return err
 		}
 		f.Logger.Info("a message of which TikTok's answer was lost turned up", "namespace", ch.Namespace, "channel", ch.Name, "sendID", m.SendID)

@@ -19,6 +19,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // Log remembers messages, and takes the events about them. *eventlog.Log is one.
@@ -80,7 +81,8 @@ type Sender struct {
 	// renewals of tokens, by channel.
 	renewals singleflight.Group
 	// pending is what TikTok answered and is not stored yet.
-	pending sync.WaitGroup
+	pending  sync.WaitGroup
+	unstored *unstored
 }
 
 // New makes a Sender.
@@ -103,7 +105,7 @@ func New(opts Options) (*Sender, error) {
 			return nil, err
 		}
 	}
-	return &Sender{opts: opts, turns: newTurns(), metrics: opts.Metrics}, nil
+	return &Sender{opts: opts, turns: newTurns(), metrics: opts.Metrics, unstored: newUnstored()}, nil
 }
 
 // Start implements manager.Runnable: it keeps the process until what TikTok answered is stored.
@@ -125,6 +127,8 @@ type Request struct {
 	Image []byte
 	// IdempotencyKey of the application; "" if it gave none: then a repeated request is another message.
 	IdempotencyKey string
+	// Trace is where the application's request is in its trace. The statuses that the request leads to are told there; optional.
+	Trace tracecontext.Context
 }
 
 // Sent is a message that TikTok has.

@@ -13,6 +13,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/tracecontext"
 )
 
 // tell stores the event that a message has a status. Storing it again does nothing.
@@ -27,7 +28,7 @@ func (s *Sender) tell(
 	if refusal != nil {
 		data.Code, data.Explanation = refusal.Code, refusal.Explanation
 	}
-	return appendStatus(ctx, s.opts.Log, j.Channel, cloudevent.StatusEvent{Time: at.UTC(), Data: data}, s.opts.Clock.Now())
+	return appendStatus(ctx, s.opts.Log, j.Channel, cloudevent.StatusEvent{Time: at.UTC(), Data: data}, j.Trace, s.opts.Clock.Now())
 }
 
 // appender is an event log.
@@ -36,7 +37,9 @@ type appender interface {
 }
 
 // appendStatus stores an event under an id that is the same for the same news. A message may fail more than once.
-func appendStatus(ctx context.Context, log appender, ch *v1alpha1.TiktokChannel, e cloudevent.StatusEvent, now time.Time) error {
+func appendStatus(
+	ctx context.Context, log appender, ch *v1alpha1.TiktokChannel, e cloudevent.StatusEvent, trace tracecontext.Context, now time.Time,
+) error {
 	body, err := e.Body()
 	if err != nil {
 		return err
@@ -48,7 +51,7 @@ func appendStatus(ctx context.Context, log appender, ch *v1alpha1.TiktokChannel,
 	_, err = log.Append(ctx, eventlog.Record{
 		ID:  "evt_" + digest("status", string(ch.UID), e.Data.ConversationID, e.Data.SendID, e.Data.MessageID, string(e.Data.Status), occasion),
 		App: ch.Spec.AppRef.Name, BusinessID: e.Data.BusinessID, ChannelUID: string(ch.UID), Conversation: e.Data.ConversationID,
-		Event: cloudevent.TypeMessageStatus, ReceivedAt: now, Body: body, Own: true,
+		Event: cloudevent.TypeMessageStatus, ReceivedAt: now, Body: body, Own: true, Trace: trace,
 	})
 	if err != nil {
 		return fmt.Errorf("storing the status of a message: %w", err)
@@ -62,11 +65,13 @@ func (s *Sender) settled(ctx context.Context, j *job, businessID string, status 
 	remembered := *j.attempt
 	of := &job{Request: j.Request, attempt: &remembered, id: j.id, revision: j.revision, announced: j.announced}
 	at, first := s.opts.Clock.Now(), make(chan struct{})
+	stored := s.unstored.add(conversationKey(j.Channel, j.ConversationID))
 	s.pending.Go(func() {
 		if of.announced != nil {
 			<-of.announced // so that the statuses are told in their order
 		}
 		err := s.settleOnce(ctx, of, businessID, status, at, refusal)
+		stored()
 		close(first)
 		if err != nil {
 			s.settleLater(ctx, of, err, func(ctx context.Context) error { return s.settleOnce(ctx, of, businessID, status, at, refusal) }, at)

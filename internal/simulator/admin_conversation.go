@@ -21,6 +21,10 @@ type Conversation struct {
 	LastUserMessage time.Time `json:"lastUserMessage"`
 	SentSince       int       `json:"sentSince"`
 	SentLate        int       `json:"sentLate"`
+	// WindowCloses is 48 hours after the user's last message; zero if the user never wrote. MaySend is how many messages the business may
+	// send now; -1 for as many as it likes.
+	WindowCloses time.Time `json:"windowCloses"`
+	MaySend      int       `json:"maySend"`
 	// ReadByUser and ReadByBusiness are when either side marked it as read last; zero if never.
 	ReadByUser     time.Time `json:"readByUser"`
 	ReadByBusiness time.Time `json:"readByBusiness"`
@@ -41,9 +45,11 @@ func (s *Simulator) Conversations(business string) []Conversation {
 	}
 	for e := in.order.Front(); e != nil; e = e.Next() {
 		conv := conversationIn(e)
+		allowed := conv.allowance(now)
 		out = append(out, Conversation{
 			ID: conv.id, Business: business, User: conv.username, Updated: conv.updated, Images: !conv.noImages,
 			UserMessages: conv.userCount, LastUserMessage: conv.lastUser, SentSince: conv.sinceUser, SentLate: conv.late,
+			WindowCloses: allowed.closes, MaySend: allowed.left,
 			ReadByUser: conv.readByUser, ReadByBusiness: conv.readByUs, Typing: now.Before(conv.typing),
 		})
 	}

@@ -46,7 +46,7 @@ func (s *Simulator) burst(ctx context.Context, in eventJSON) (any, error) {
 	for range in.Count {
 		n, err := s.compose(in.Event)
 		if err != nil {
-			return nil, err
+			return nil, conflict(err)
 		}
 		if in.MessageID != "" && len(all) > 0 {
 			n.body = all[0].body // a repeat is the same to the byte
@@ -76,7 +76,7 @@ func (s *Simulator) burst(ctx context.Context, in eventJSON) (any, error) {
 
 // conflict tells what the simulator's state does not allow from what is wrong with the request.
 func conflict(err error) error {
-	if errors.Is(err, ErrNoWebhook) || errors.Is(err, ErrTooManyRetrying) {
+	if errors.Is(err, ErrNoWebhook) || errors.Is(err, ErrTooManyRetrying) || errors.Is(err, ErrNoButton) {
 		return adminError{http.StatusConflict, err}
 	}
 	return err

@@ -54,7 +54,7 @@ type deliveryLog struct {
 // SendEvent makes an event and returns how the first attempt to deliver it was answered; a callback that fails is no error. What is not
 // answered 200 is sent again in the background, signed anew, with waits that double, for up to 72 hours.
 //
-// Errors: the Event is not valid, ErrNoWebhook, ErrTooManyRetrying.
+// Errors: the Event is not valid, ErrNoWebhook, ErrTooManyRetrying, ErrNoButton.
 func (s *Simulator) SendEvent(ctx context.Context, e Event) (Delivery, error) {
 	n, err := s.compose(e)
 	if err != nil {

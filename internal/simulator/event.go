@@ -32,12 +32,15 @@ type Event struct {
 	User string `json:"user,omitempty"`
 	// Text of a message; of im_receive_msg_eu, whose webhook has none, for the content list. Default: hi.
 	Text string `json:"text,omitempty"`
-	// Kind of an im_receive_msg: "text" (default), "image", "sticker" or "post".
+	// Kind of an im_receive_msg: "text" (default), "image", "sticker", "post" or "tap".
 	Kind string `json:"kind,omitempty"`
 	// Image is the file of an image, JPEG or PNG; in JSON as base64. Default: a small one.
 	Image []byte `json:"image,omitempty"`
 	// Post is the id of a post that is shared. Default: a made-up one.
 	Post string `json:"post,omitempty"`
+	// Card is the message id of a card that the business sent, and Button the id of its button that the user taps.
+	Card   string `json:"card,omitempty"`
+	Button string `json:"button,omitempty"`
 	// Conversation is made from Business and User where it is left out, MessageID is a new one.
 	Conversation string `json:"conversation,omitempty"`
 	MessageID    string `json:"messageID,omitempty"`
@@ -67,14 +70,16 @@ func (e Event) validate() error {
 	switch {
 	case !slices.Contains([]string{"", "valid", "wrong", "missing", "old"}, e.Signature):
 		return fmt.Errorf("signature %q is not known: it must be valid, wrong, missing or old", e.Signature)
-	case !slices.Contains([]string{"", kindText, kindImage, kindSticker, kindPost}, e.Kind):
-		return fmt.Errorf("kind %q is not known: it must be text, image, sticker or post", e.Kind)
+	case !slices.Contains([]string{"", kindText, kindImage, kindSticker, kindPost, kindTap}, e.Kind):
+		return fmt.Errorf("kind %q is not known: it must be text, image, sticker, post or tap", e.Kind)
 	case e.Kind != "" && e.Kind != kindText && ((e.Event != "" && e.Event != eventReceive) || len(e.Content) > 0):
 		return errors.New("kind is for im_receive_msg without content")
 	case len(e.Image) > 0 && e.Kind != kindImage:
 		return errors.New("image needs the kind image")
 	case e.Post != "" && e.Kind != kindPost:
 		return errors.New("post needs the kind post")
+	case (e.Card != "") != (e.Kind == kindTap), (e.Button != "") != (e.Kind == kindTap):
+		return errors.New("the kind tap needs card and button, and they need it")
 	case len(e.Content) > 0 && (!json.Valid(e.Content) || bytes.TrimLeft(e.Content, " \t\r\n")[0] != '{'):
 		return errors.New("content must be a JSON object")
 	case len(e.Content) == 0 && !madeUp(e.Event):

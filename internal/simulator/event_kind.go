@@ -16,7 +16,11 @@ const (
 	kindImage   = "image"
 	kindSticker = "sticker"
 	kindPost    = "post"
+	kindTap     = "tap"
 )
+
+// samplePost is the id of a made-up post.
+const samplePost = "7400000000000000001"
 
 // illustrate replaces the text of a made-up message by what its kind has.
 func (s *Simulator) illustrate(content map[string]any, e Event, now time.Time) error {
@@ -38,13 +42,37 @@ func (s *Simulator) illustrate(content map[string]any, e Event, now time.Time) e
 	case kindSticker:
 		name, block = "sticker", map[string]any{"url": "https://stickers.example/wave.webp?x-expires=1"}
 	case kindPost:
-		name, block = "share_post", postBlock(cmp.Or(e.Post, "7400000000000000001"))
+		name, block = "share_post", postBlock(cmp.Or(e.Post, samplePost))
+	case kindTap:
+		return s.tap(content, e)
 	default:
 		return nil
 	}
 	delete(content, "text")
 	content["type"], content[name] = name, block
 	return nil
+}
+
+// ErrNoButton says that the user cannot tap a button: there is no such one in the conversation.
+var ErrNoButton = errors.New("there is no such button: it must be one of a card among the conversation's 20 newest messages")
+
+// tap makes a message of the tap on a card's button: a text, the button's label, that says which one was tapped. That TikTok's
+// reply_source_unique_id is the button's id is a guess.
+func (s *Simulator) tap(content map[string]any, e Event) error {
+	messages, _ := s.conversations.messages(e.Business, e.Conversation)
+	for _, m := range messages {
+		if m.id != e.Card || !m.outbound {
+			continue
+		}
+		for _, button := range cardOf(m.content).Buttons {
+			if button.ID == e.Button {
+				content["text"] = map[string]any{"body": button.Label}
+				content["reply_source_payload"] = map[string]any{"reply_source_msg_id": m.id, "reply_source_unique_id": button.ID}
+				return nil
+			}
+		}
+	}
+	return ErrNoButton
 }
 
 // samplePicture is a small PNG.

@@ -12,6 +12,27 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
+// envelope posts a body, and takes the answer apart, which must be an envelope. An empty token is none.
+func envelope(t *testing.T, sim http.Handler, endpoint, token, body string) (code int, data map[string]any, answer string) {
+	t.Helper()
+	req := httptest.NewRequest(http.MethodPost, "/open_api/v1.3/"+endpoint, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Access-Token", token)
+	}
+	w := httptest.NewRecorder()
+	sim.ServeHTTP(w, req)
+	var out struct {
+		Code      *int           `json:"code"`
+		RequestID string         `json:"request_id"`
+		Data      map[string]any `json:"data"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || out.Code == nil || out.RequestID == "" || out.Data == nil {
+		t.Fatalf("%s: no envelope: %s", endpoint, w.Body)
+	}
+	return *out.Code, out.Data, w.Body.String()
+}
+
 // Whatever the body, the answer is an envelope, a token is never given for one that was not issued, and no state changes.
 func FuzzAPIBody(f *testing.F) {
 	f.Add(object("client_id", appID, "client_secret", appSecret, "grant_type", "refresh_token", "refresh_token", "rft.x"))
@@ -23,24 +44,38 @@ func FuzzAPIBody(f *testing.F) {
 	token := sim.IssueToken(business)
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, endpoint := range []string{tokenEndpoint, refreshEndpoint, revokeEndpoint, infoEndpoint, deleteEndpoint, sendEndpoint, uploadEndpoint, downloadEndpoint} {
-			req := httptest.NewRequest(http.MethodPost, "/open_api/v1.3/"+endpoint, strings.NewReader(body))
-			req.Header.Set("Content-Type", "application/json")
-			w := httptest.NewRecorder()
-			sim.ServeHTTP(w, req)
-			var out struct {
-				Code      *int           `json:"code"`
-				RequestID string         `json:"request_id"`
-				Data      map[string]any `json:"data"`
-			}
-			if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || out.Code == nil || out.RequestID == "" || out.Data == nil {
-				t.Fatalf("%s: no envelope: %s", endpoint, w.Body)
-			}
-			if len(out.Data) != 0 {
-				t.Fatalf("%s: data for %q: %s", endpoint, body, w.Body)
+			_, data, answer := envelope(t, sim, endpoint, "", body)
+			if len(data) != 0 {
+				t.Fatalf("%s: data for %q: %s", endpoint, body, answer)
 			}
 		}
 		if !sim.RefreshTokenWorks(token.RefreshToken) {
 			t.Fatal("the token of the business is gone")
+		}
+	})
+}
+
+// Whatever a business that is authorized sends, the answer is an envelope, and only what is sent is in the conversation.
+func FuzzMessagingBody(f *testing.F) {
+	sim := simulator.New(simulator.Options{})
+	f.Cleanup(sim.Close)
+	token := sim.IssueToken(business)
+	for _, rest := range []string{
+		textBody("Hello"), textBody(strings.Repeat("x", 6001)), `"message_type":"IMAGE","image":{"media_id":"m1"}`,
+		`"message_type":"SHARE_POST","share_post":{"item_id":"7"}`, `"message_type":"TEXT","text":{"body":"x"},"image":{"media_id":"m1"}`,
+		`"message_type":"TEMPLATE","template":{"type":"QA_BUTTON_CARD","title":"?","buttons":[{"type":"REPLY","title":"Yes","id":"1"}]}`,
+		`"message_type":"SENDER_ACTION","sender_action":"TYPING"`, `"message_type":"TEXT","text":{"body":"x"},"referenced_message_info":{"referenced_message_id":"1"}`,
+		`"message_type":7,"text":[]`,
+	} {
+		f.Add(sendBody("conversation", rest))
+	}
+	f.Add(`{"business_id":"` + business + `","message_id":"1","conversation_id":"c","media_id":"m","media_type":"IMAGE"}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		for _, endpoint := range []string{sendEndpoint, uploadEndpoint, downloadEndpoint} {
+			code, data, answer := envelope(t, sim, endpoint, token.AccessToken, body)
+			if code == 0 || len(data) != 0 { // nobody has written to the business, and nothing was uploaded
+				t.Fatalf("%s: %q was taken: %s", endpoint, body, answer)
+			}
 		}
 	})
 }

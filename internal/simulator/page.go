@@ -87,10 +87,23 @@ func (s *Simulator) page(w http.ResponseWriter, status int, name string, data an
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer") // the address holds the state
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", policy(name))
 	w.WriteHeader(status)
 	_, _ = body.WriteTo(w) // a browser that left needs no page
 }
+
+// policy is the Content-Security-Policy of a page. Browsers hold the redirects that follow a form to form-action too: those of the consent
+// page lead to the app, and on to wherever the app leads.
+func policy(name string) string {
+	const all = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if name == "consent" {
+		return all
+	}
+	return all + "; form-action 'self'"
+}
+
+// icon is none: a browser asks for it unbidden, and logs an error where the answer is one.
+func icon(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
 
 // sentence is an error for a person: it begins with a capital, unless with a name such as redirect_uri or openID, and ends in a full stop.
 func sentence(err error) string {

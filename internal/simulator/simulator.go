@@ -98,6 +98,7 @@ func New(opts Options) *Simulator {
 
 func (s *Simulator) routes() {
 	s.mux.HandleFunc("/{$}", s.index)
+	s.mux.HandleFunc("/favicon.ico", icon)
 	for _, path := range []string{authorizePath, authorizePath + "/{$}"} {
 		s.mux.HandleFunc(path, s.authorize)
 	}

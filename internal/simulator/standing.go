@@ -61,21 +61,48 @@ func (st *standing) begun() *failure {
 	return nil
 }
 
+// unlimited is an allowance without a number.
+const unlimited = -1
+
+// allowance is what the business may still send, for the decision and for whoever wants to see it.
+type allowance struct {
+	// open: within 48 hours after the user's last message, which end at closes; zero if the user has never written.
+	open   bool
+	closes time.Time
+	// left is how many messages, or unlimited.
+	left int
+}
+
+func (st *standing) allowance(now time.Time) allowance {
+	if st.userCount == 0 {
+		return allowance{}
+	}
+	a := allowance{closes: st.lastUser.Add(windowLength)}
+	a.open = now.Before(a.closes)
+	switch {
+	case !a.open:
+		a.left = max(0, lateQuota-st.late)
+	case st.userCount == 1:
+		a.left = max(0, firstQuota-st.sinceUser)
+	default:
+		a.left = unlimited
+	}
+	return a
+}
+
 // admits says whether the business may send one more message.
 func (st *standing) admits(now time.Time) *failure {
 	if fail := st.begun(); fail != nil {
 		return fail
 	}
-	if !now.Before(st.lastUser.Add(windowLength)) {
-		if st.late >= lateQuota {
-			return refuse(codeBlocked, "The 48-hour window is closed: the user has not sent a message since.")
-		}
+	switch a := st.allowance(now); {
+	case a.left != 0:
 		return nil
-	}
-	if st.userCount == 1 && st.sinceUser >= firstQuota {
+	case a.open:
 		return refuse(codeBlocked, "No more than %d messages can be sent before the user replies.", firstQuota)
+	default:
+		return refuse(codeBlocked, "The 48-hour window is closed: the user has not sent a message since.")
 	}
-	return nil
 }
 
 // change does something to a conversation under the lock; false if the business has no such conversation.

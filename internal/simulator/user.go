@@ -2,41 +2,57 @@ package simulator
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
+	"strings"
 )
 
 // userPath is where a person plays the TikTok user.
 const userPath = "/user"
 
+// actionText is what the page's first form does, and the one that is ready to be filled in.
+const actionText = "text"
+
 // maxUserConversations are shown of a business.
 const maxUserConversations = 50
 
-type shownConversation struct{ User, Updated, Link string }
-
-// shownMessage is a message as the user reads it.
-type shownMessage struct {
-	ID, From, Time, State, Text, Image, Quoted string
-	Buttons                                    []string
-	at                                         time.Time
+type shownConversation struct {
+	User, Updated, Link string
+	// Here: it is the one that is shown.
+	Here bool
 }
 
 type userView struct {
-	Problem    string
+	// Problem is why a form was refused; Text and Post are what was typed into it, so that it is not typed again.
+	Problem, Text, Post string
+	// Action of the form that is ready to be filled in.
+	Action string
+
 	Business   Business
 	Businesses []Business
 	User       string
 	Self       string
 	Others     []shownConversation
 	Messages   []shownMessage
-	Typing     bool
+	// Allowed is what the business may still send.
+	Allowed string
+	Typing  bool
 }
+
+// Title is what tells tabs apart.
+func (v userView) Title() string {
+	if v.User == "" {
+		return "TikTok user"
+	}
+	return v.User + " and " + v.Business.DisplayName
+}
+
+// Full says that earlier messages may be gone.
+func (v userView) Full() bool { return len(v.Messages) == listedMessages }
 
 // userPage shows a conversation from the user's side, and does what the user does.
 func (s *Simulator) userPage(w http.ResponseWriter, r *http.Request) {
@@ -46,17 +62,21 @@ func (s *Simulator) userPage(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, http.StatusNotFound, "There is no such business: add it with POST /admin/businesses.")
 		return
 	}
-	view := userView{Business: b, Businesses: s.accounts.first(maxOffered), User: clip(query.Get("user"), maxName)}
+	view := userView{Business: b, Businesses: s.accounts.first(maxOffered), User: clip(strings.TrimSpace(query.Get("user")), maxName)}
+	view.Action, view.Post = actionText, samplePost
 	view.Self = userLink(b.OpenID, view.User)
 	status := http.StatusOK
 	switch {
 	case r.Method == http.MethodPost && view.User != "":
-		err := s.userActs(w, r, view)
+		err := s.userActs(w, r, &view)
 		if err == nil {
 			http.Redirect(w, r, view.Self, http.StatusSeeOther)
 			return
 		}
 		status, view.Problem = http.StatusConflict, sentence(err)
+		if !slices.Contains([]string{kindImage, kindPost}, view.Action) {
+			view.Action = actionText
+		}
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		s.problem(w, http.StatusMethodNotAllowed, "This page answers GET, HEAD and POST only; POST needs a user.")
@@ -71,16 +91,19 @@ func userLink(business, user string) string {
 }
 
 // userActs does what a form of the page asks for.
-func (s *Simulator) userActs(w http.ResponseWriter, r *http.Request, view userView) error {
+func (s *Simulator) userActs(w http.ResponseWriter, r *http.Request, view *userView) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	e := Event{Event: eventReceive, Business: view.Business.OpenID, User: view.User}
 	form, file, err := userForm(r)
 	if err != nil {
 		return err
 	}
-	switch form.Get("action") {
-	case "text":
-		if e.Text = form.Get("text"); e.Text == "" {
+	view.Action = form.Get("action")
+	switch view.Action {
+	case actionText:
+		e.Text = strings.ReplaceAll(form.Get("text"), "\r\n", "\n") // as browsers write new lines
+		view.Text = e.Text
+		if strings.TrimSpace(e.Text) == "" {
 			return errors.New("the text is empty")
 		}
 	case "image":
@@ -88,7 +111,9 @@ func (s *Simulator) userActs(w http.ResponseWriter, r *http.Request, view userVi
 	case "sticker":
 		e.Kind = kindSticker
 	case "post":
-		e.Kind, e.Post = kindPost, form.Get("post")
+		e.Kind, e.Post, view.Post = kindPost, form.Get("post"), form.Get("post")
+	case "tap":
+		e.Kind, e.Card, e.Button = kindTap, form.Get("card"), form.Get("button")
 	case "read":
 		e.Event = eventRead
 	default:
@@ -133,17 +158,17 @@ func (s *Simulator) fillView(view *userView) {
 			open = conv
 		}
 		if conv.ID == conversationOf(view.Business.OpenID, conv.User) && len(view.Others) < maxUserConversations {
-			updated := conv.Updated.UTC().Format(time.DateTime)
-			view.Others = append(view.Others, shownConversation{conv.User, updated, userLink(view.Business.OpenID, conv.User)})
+			link := userLink(view.Business.OpenID, conv.User)
+			view.Others = append(view.Others, shownConversation{conv.User, clockTime(conv.Updated), link, conv.User == view.User})
 		}
 	}
-	view.Typing = open.Typing
+	view.Typing, view.Allowed = open.Typing, allowed(view.Business, open, s.opts.Clock.Now())
 	if view.User == "" {
 		return
 	}
 	messages, _ := s.conversations.messages(view.Business.OpenID, id)
 	slices.Reverse(messages)
-	texts := map[string]string{}
+	texts, undelivered := map[string]string{}, s.undelivered(id)
 	for _, m := range messages {
 		shown := s.shown(view.Business, m, texts)
 		readBy := open.ReadByUser
@@ -153,67 +178,11 @@ func (s *Simulator) fillView(view *userView) {
 		if !shown.at.IsZero() && !shown.at.After(readBy) {
 			shown.State = "read"
 		}
+		if why := undelivered[m.id]; why != "" && shown.Mine {
+			shown.State = why
+		}
 		view.Messages = append(view.Messages, shown)
 	}
-}
-
-// shown is a message for the page; texts are those of the messages before, for quotes.
-func (s *Simulator) shown(b Business, m message, texts map[string]string) shownMessage {
-	var c struct {
-		Timestamp json.Number
-		Type      json.RawMessage
-		Text      struct{ Body string }
-		SharePost struct {
-			VideoID string `json:"video_id"`
-		} `json:"share_post"`
-		Template struct {
-			Elements []struct {
-				Title   string
-				Buttons []struct{ Text string }
-			}
-		}
-		Referenced struct {
-			ID string `json:"referenced_message_id"`
-		} `json:"referenced_message_info"`
-	}
-	_ = json.Unmarshal(m.content, &c) // what a tester made otherwise is shown by its type
-	out := shownMessage{ID: m.id, From: "You", Text: c.Text.Body}
-	if m.outbound {
-		out.From = b.String()
-	}
-	if ms, err := c.Timestamp.Int64(); err == nil {
-		out.at = time.UnixMilli(ms).UTC()
-		out.Time = out.at.Format(time.DateTime)
-	}
-	switch kind := stringOf(c.Type); kind {
-	case "image":
-		out.Image = userPath + "/media?" + url.Values{"business": {b.OpenID}, "id": {mediaOf(m.content)}}.Encode()
-	case "share_post":
-		out.Text = "Shared post " + c.SharePost.VideoID
-	case "sticker":
-		out.Text = "Sticker: a waving hand"
-	case "template":
-		for _, e := range c.Template.Elements {
-			out.Text = e.Title
-			for _, button := range e.Buttons {
-				out.Buttons = append(out.Buttons, button.Text)
-			}
-		}
-	case "text":
-	default:
-		out.Text = "A message of the type " + kind
-	}
-	if c.Referenced.ID != "" {
-		out.Quoted = texts[c.Referenced.ID]
-		if out.Quoted == "" {
-			out.Quoted = "an earlier message"
-		}
-	}
-	texts[m.id] = out.Text
-	if out.Image != "" {
-		texts[m.id] = "an image"
-	}
-	return out
 }
 
 // userMedia shows an image on the page: whoever plays the user needs no token.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
@@ -47,7 +48,7 @@ func TestUserPage(t *testing.T) {
 	b := newBench(t)
 	rcv := newReceiver(b, 200, "DIRECT_MESSAGE")
 	token := b.sim.IssueToken(business).AccessToken
-	b.shows(b.look(), "Nobody has written yet", "<h2", "ann and Acme Store (@acme)")
+	b.shows(b.look(), "Nobody has written yet", "<bdi>ann</bdi> and <bdi>Acme Store (@acme)</bdi>")
 	b.shows(b.play("action", "text", "text", "<b>hi</b> & bye"), "&lt;b&gt;hi&lt;/b&gt; &amp; bye")
 	b.shows(b.play("action", "sticker"), "Sticker")
 	b.shows(b.play("action", "post", "post", "7300"), "Shared post 7300")
@@ -64,7 +65,7 @@ func TestUserPage(t *testing.T) {
 		`"buttons":[{"type":"REPLY","title":"This one","id":"1"}]}`))
 	b.want(text, 0)
 	b.want(b.call(sendEndpoint, token, sendBody(conversation, `"message_type":"SENDER_ACTION","sender_action":"TYPING"`)), 0)
-	b.shows(b.look(), "Which?", "This one", "is typing")
+	b.shows(b.look(), "Which?", `value="1" dir="auto">This one</button>`, "is typing")
 	b.shows(b.play("action", "read"), "read")
 	b.eventually("the webhooks", func() bool { return len(rcv.all()) == 6 })
 	kinds := map[string]int{}
@@ -102,7 +103,13 @@ func TestUserUploads(t *testing.T) {
 
 func TestUserPageRefuses(t *testing.T) {
 	b := newBench(t)
-	b.shows(b.play("action", "text", "text", "hi"), `role="alert"`, "No webhook is registered")
+	refused := b.play("action", "text", "text", "\n hi <there>")
+	b.shows(refused, `role="alert"`, "No webhook is registered", ">\n\n hi &lt;there&gt;</textarea>")
+	if refused.status != http.StatusConflict {
+		t.Errorf("refused with HTTP %d", refused.status)
+	}
+	b.shows(b.play("action", "post", "post", "7311"), "No webhook is registered", `value="7311" required autofocus`)
+	b.shows(b.play("action", "tap", "card", "1", "button", "2"), "There is no such button")
 	b.shows(b.play("action", "text"), "The text is empty.")
 	b.shows(b.play("action", "dance"), "not known")
 	if r := b.do(b.request("GET", b.url+"/user?business=nobody", "", "")); r.status != http.StatusNotFound {
@@ -114,8 +121,101 @@ func TestUserPageRefuses(t *testing.T) {
 	if r := b.do(b.request("GET", b.url+"/user/media?business=biz-0001&id="+url.QueryEscape("../x"), "", "")); r.status != http.StatusNotFound {
 		t.Errorf("no media: HTTP %d", r.status)
 	}
-	if r := b.do(b.request("GET", b.url+"/user", "", "")); r.status != 200 || !strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") {
+	if r := b.do(b.request("GET", b.url+"/user", "", "")); r.status != 200 || !strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") ||
+		!strings.Contains(r.header.Get("Content-Security-Policy"), "form-action 'self'") {
 		t.Errorf("HTTP %d, policy %q", r.status, r.header.Get("Content-Security-Policy"))
 	}
-	_ = simulator.DefaultBusiness
+}
+
+// A browser would not follow the consent page's answer to the app under form-action 'self'.
+func TestConsentPageMayLeadElsewhere(t *testing.T) {
+	b := newBench(t)
+	if r := b.do(b.request("GET", b.authorizeURL(), "", "")); r.status != 200 || strings.Contains(r.header.Get("Content-Security-Policy"), "form-action") {
+		t.Errorf("HTTP %d, policy %q", r.status, r.header.Get("Content-Security-Policy"))
+	}
+}
+
+// A tap on a card's button is a message that says which one it was.
+func TestUserTapsAButton(t *testing.T) {
+	b := newBench(t)
+	rcv := newReceiver(b, 200, "DIRECT_MESSAGE")
+	token := b.sim.IssueToken(business).AccessToken
+	b.play("action", "text", "text", "hi")
+	conversation := b.sim.Conversations(business)[0].ID
+	sent := b.call(sendEndpoint, token, sendBody(conversation, `"message_type":"TEMPLATE","template":{"type":"QA_BUTTON_CARD","title":"Which?",`+
+		`"buttons":[{"type":"REPLY","title":"This","id":"b/1"},{"type":"REPLY","title":"That","id":"b/2"}]}`))
+	b.want(sent, 0)
+	message, _ := sent.Data["message"].(map[string]any)
+	id, _ := message["message_id"].(string)
+	b.shows(b.play("action", "tap", "card", id, "button", "b/2"), "<strong><bdi>You</bdi></strong>", `<p class="said" dir="auto">That</p>`)
+	want := `\"reply_source_payload\":{\"reply_source_msg_id\":\"` + id + `\",\"reply_source_unique_id\":\"b/2\"}`
+	b.eventually("the tap's webhook", func() bool {
+		all := rcv.all()
+		last := all[len(all)-1].body
+		return strings.Contains(last, want) && strings.Contains(last, `\"body\":\"That\"`) && strings.Contains(last, `"event":"im_receive_msg"`)
+	})
+	for _, button := range [][2]string{{id, "b/3"}, {"1", "b/1"}, {b.contents(token, conversation)[2]["message_id"].(string), "b/1"}} {
+		r := b.play("action", "tap", "card", button[0], "button", button[1])
+		if b.shows(r, "There is no such button"); r.status != http.StatusConflict {
+			t.Errorf("%v: HTTP %d", button, r.status)
+		}
+	}
+	if status, out := b.admin("POST", "events", fmt.Sprintf(`{"user":"ann","kind":"tap","card":%q,"button":"b/3"}`, id)); status != http.StatusConflict {
+		t.Errorf("no such button: HTTP %d %v", status, out)
+	}
+	if status, out := b.admin("POST", "events", fmt.Sprintf(`{"user":"ann","card":%q,"button":"b/1"}`, id)); status != http.StatusBadRequest {
+		t.Errorf("no tap: HTTP %d %v", status, out)
+	}
+	b.done("POST", "events", fmt.Sprintf(`{"user":"ann","kind":"tap","card":%q,"button":"b/1"}`, id))
+	b.shows(b.look(), `<p class="said" dir="auto">This</p>`)
+}
+
+// A message whose webhook the app did not take says so until the app takes it.
+func TestUserSeesWhatWasNotDelivered(t *testing.T) {
+	b := newBench(t)
+	rcv := newReceiver(b, 503, "DIRECT_MESSAGE")
+	const refused = "the app answered its webhook with HTTP 503"
+	b.shows(b.play("action", "text", "text", "hi"), refused)
+	rcv.answer(200)
+	b.eventually("the retry", func() bool { b.clock.Step(time.Second); return len(rcv.all()) > 1 })
+	b.eventually("the page to know", func() bool { return !strings.Contains(b.look().raw, refused) })
+	b.sim.SetWebhook("DIRECT_MESSAGE", "http://127.0.0.1:1/")
+	b.shows(b.play("action", "sticker"), "the app did not answer its webhook")
+}
+
+// The page says what the business may still send, and the business may send just that.
+func TestUserSeesTheWindow(t *testing.T) {
+	b := newBench(t)
+	newReceiver(b, 200, "DIRECT_MESSAGE")
+	token := b.sim.IssueToken(business).AccessToken
+	b.play("action", "text", "text", "hi")
+	conversation := b.sim.Conversations(business)[0].ID
+	send := func(times, code int) {
+		t.Helper()
+		for range times {
+			b.want(b.call(sendEndpoint, token, sendBody(conversation, textBody("psst"))), code)
+		}
+	}
+	acme := "Acme Store (@acme) may "
+	b.shows(b.look(), acme+"send 10 more messages until 2026-03-03 12:00:00 UTC, and as many as it likes once you write again.")
+	send(9, 0)
+	b.shows(b.look(), acme+"send one more message until 2026-03-03 12:00:00 UTC")
+	send(1, 0)
+	b.shows(b.look(), acme+"not send anything until you write again: it has sent the 10 messages that follow a first one. "+
+		"From 2026-03-03 12:00:00 UTC on it may send 3 more messages.")
+	send(1, 40064)
+	b.clock.Step(48 * time.Hour)
+	token = b.sim.IssueToken(business).AccessToken
+	b.shows(b.look(), "The 48-hour window closed at 2026-03-03 12:00:00 UTC. "+acme+"send 3 more messages until you write again.")
+	send(3, 0)
+	b.shows(b.look(), "The 48-hour window closed at 2026-03-03 12:00:00 UTC. "+acme+"not send anything until you write again.")
+	send(1, 40064)
+	b.shows(b.play("action", "text", "text", "still there?"), acme+"send as many messages as it likes until 2026-03-05 12:00:00 UTC.")
+	send(1, 0)
+	if conv := b.sim.Conversations(business)[0]; conv.MaySend != -1 || !conv.WindowCloses.Equal(b.clock.Now().Add(48*time.Hour)) {
+		t.Errorf("%+v", conv)
+	}
+	b.send(simulator.Event{Event: "im_send_msg", User: "bob", Text: "a colleague's"})
+	r := b.do(b.request("GET", b.url+"/user?business=biz-0001&user=bob", "", ""))
+	b.shows(r, acme+"not send anything until you write.")
 }

@@ -46,6 +46,28 @@ func (c Context) Child() Context {
 // IsZero says that there is no trace.
 func (c Context) IsZero() bool { return c.trace == [16]byte{} }
 
+// At is a place in a trace; none if an id is all zeros. A state that is not valid is left out.
+func At(trace [16]byte, span [8]byte, sampled bool, state string) Context {
+	c := Context{trace: trace, span: span}
+	if c.IsZero() || span == [8]byte{} {
+		return Context{}
+	}
+	if sampled {
+		c.flags = flagSampled
+	}
+	c.state = parseState(state)
+	return c
+}
+
+// TraceIDBytes is the id of the trace.
+func (c Context) TraceIDBytes() [16]byte { return c.trace }
+
+// SpanIDBytes is the id of the place.
+func (c Context) SpanIDBytes() [8]byte { return c.span }
+
+// Sampled says that the caller may have recorded the trace.
+func (c Context) Sampled() bool { return c.flags&flagSampled != 0 }
+
 // TraceID identifies the trace, in hexadecimal; "" if there is none.
 func (c Context) TraceID() string {
 	if c.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,7 +95,8 @@ func (s *stage) webhook(ports []int) {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	p, err := program.Start(filepath.Join(binaries, "webhook"), filepath.Join(dir, "log"),
+	log := filepath.Join(dir, "log")
+	p, err := program.Start(filepath.Join(binaries, "webhook"), log,
 		"--kubeconfig="+s.kubeconfig(dir, "https://"+cluster.address), "--namespace="+s.operator, "--watch-namespaces="+s.namespace,
 		"--metrics-bind-address=0", "--public-bind-address="+at(0), "--private-bind-address="+at(1), "--health-probe-bind-address="+at(2),
 		"--data-dir="+filepath.Join(dir, "events"),
@@ -102,10 +104,26 @@ func (s *stage) webhook(ports []int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(p.Kill)
+	s.t.Cleanup(func() {
+		p.Kill()
+		if s.t.Failed() {
+			text, _ := os.ReadFile(log)
+			s.t.Logf("the log of the webhook deployment ends:\n%s", tail(string(text), 6000))
+		}
+	})
 	s.eventually("the webhook deployment", func() string {
-		if resp, err := http.Get("http://" + at(2) + "/readyz"); err != nil || resp.StatusCode != http.StatusOK {
-			return fmt.Sprint("it is not ready: ", err)
+		select {
+		case <-p.Done():
+			s.t.Fatal("the webhook deployment has ended")
+		default:
+		}
+		resp, err := http.Get("http://" + at(2) + "/readyz?verbose")
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			return fmt.Sprint("it is not ready: ", resp.Status, " ", string(text), err)
 		}
 		return ""
 	})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -96,6 +97,10 @@ func (p *Process) Kill() {
 	})
 }
 
+// firstPort and pastPorts bound what Ports hands out: below what Linux, macOS and Windows give by themselves to connections and to listeners on
+// port 0. A port of theirs that was free a moment ago may be anyone's when the program that it was meant for starts.
+const firstPort, pastPorts = 12_000, 32_000
+
 // Ports finds free ports on loopback.
 func Ports(n int) ([]int, error) {
 	ports, held := make([]int, 0, n), make([]net.Listener, 0, n)
@@ -104,15 +109,20 @@ func Ports(n int) ([]int, error) {
 			_ = l.Close() // only its number is wanted
 		}
 	}()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	var taken error
+	for range 100 * n {
+		port := firstPort + rand.IntN(pastPorts-firstPort)             //nolint:gosec // that others choose other ones is all that is wanted
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // at once
 		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
+			taken = err
+			continue
 		}
 		held = append(held, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, fmt.Errorf("finding %d free ports: %w", n, taken)
 }
 
 // Wait polls until done says so, for at most limit. An error of done ends it.

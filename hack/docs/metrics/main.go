@@ -14,6 +14,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/controllers"
 	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/fetch"
 	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
@@ -44,6 +45,7 @@ func run(out io.Writer) error {
 	manager.MustRegister(&controllers.ChannelCollector{})
 	// As cmd/webhook does, with nothing behind them: only what they register is wanted.
 	appclient.CountCalls(webhook)
+	webhook.MustRegister(&eventlog.Collector{})
 	_, ingestErr := ingest.New(ingest.Options{Registerer: webhook})
 	_, dispatchErr := dispatch.New(dispatch.Options{Registerer: webhook, Reader: client.Reader(nil)})
 	_, oauthErr := oauth.CountResults(webhook)

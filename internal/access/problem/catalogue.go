@@ -56,6 +56,11 @@ func Catalogue() []Documented {
 		{"media-too-large", http.StatusBadGateway, "The media are larger than what is passed on.", "Look at them in the TikTok app."},
 		{"tiktok-unavailable", http.StatusServiceUnavailable, "TikTok could not be reached; nothing was sent.", sameAgain},
 		{"too-many-streams", http.StatusServiceUnavailable, "The replica bears no more streams of events.", "Connect again later, or use a sink."},
+		{
+			"too-many-downloads", http.StatusServiceUnavailable, "The replica, or the channel, has too many downloads of media under way.",
+			"Ask again in a moment.",
+		},
+		{"too-many-uploads", http.StatusServiceUnavailable, "The replica, or the channel, has too many images in memory; nothing was sent.", sameAgain},
 		{"unavailable", http.StatusServiceUnavailable, "The event log or the cluster could not be asked; nothing is lost.", sameAgain},
 		{
 			"outcome-unknown", http.StatusGatewayTimeout, "TikTok did not answer, and whether it has the message is not known. The member sendID " +
