@@ -1,0 +1,78 @@
+// Package plugin is the kubectl plugin: its root command and its exit codes.
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"k8s.io/utils/clock"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/authorize"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/bundle"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/conversations"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/deadletters"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/imports"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/refresh"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/status"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
+)
+
+// Exit codes.
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+)
+
+// Main runs the plugin and returns its exit code.
+func Main(ctx context.Context, version string, args []string, out, errOut io.Writer) int {
+	root := Command(version)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	_, _ = fmt.Fprintf(errOut, "error: %v\n", target.Explain(err))
+	if failed := new(target.FailedError); errors.As(err, &failed) {
+		return exitFailed
+	}
+	return exitUsage
+}
+
+// Command is the root command.
+func Command(version string) *cobra.Command {
+	t := target.New()
+	root := &cobra.Command{
+		Use:               "kubectl-tiktok",
+		Short:             "Authorize, watch and use TikTok channels",
+		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl tiktok"},
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	t.AddFlags(root.PersistentFlags())
+	g := gateway.New(t)
+	root.AddCommand(status.Command(t, clock.RealClock{}), authorize.Command(t, g), refresh.Command(t, clock.RealClock{}),
+		imports.Command(t), bundle.Command(t, version, clock.RealClock{}), versionCommand(version))
+	root.AddCommand(conversations.Commands(t, g, clock.RealClock{})...)
+	root.AddCommand(deadletters.Commands(t, g)...)
+	return root
+}
+
+func versionCommand(version string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of the plugin",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
+			return target.Failed(err)
+		},
+	}
+}

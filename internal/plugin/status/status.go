@@ -1,0 +1,188 @@
+// Package status shows channels: all in a table, or one on a screen.
+package status
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
+)
+
+// Command is kubectl tiktok status.
+func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
+	var all bool
+	var format string
+	cmd := &cobra.Command{
+		Use:               "status [NAME]",
+		Short:             "Show a channel's conditions, tokens and sinks, or a table of channels",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: t.CompleteChannel,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all && len(args) > 0 {
+				return fmt.Errorf("a channel's name and --all-namespaces exclude each other")
+			}
+			if !slices.Contains([]string{"", "wide", "json", "yaml"}, format) {
+				return fmt.Errorf("-o is json, yaml or wide, not %q", format)
+			}
+			c, namespace, err := t.Client()
+			if err != nil {
+				return target.Failed(err)
+			}
+			if len(args) == 1 {
+				var channel v1alpha1.TiktokChannel
+				if err := c.Get(cmd.Context(), client.ObjectKey{Namespace: namespace, Name: args[0]}, &channel); err != nil {
+					return target.Failed(fmt.Errorf("reading channel %s/%s: %w", namespace, args[0], err))
+				}
+				if format == "json" || format == "yaml" {
+					identify(&channel)
+					return target.Failed(encode(cmd.OutOrStdout(), &channel, format))
+				}
+				happened, err := lastEvents(cmd.Context(), c, &channel)
+				return target.Failed(screen(cmd.OutOrStdout(), &channel, happened, err, now.Now()))
+			}
+			if all {
+				namespace = metav1.NamespaceAll
+			}
+			var list v1alpha1.TiktokChannelList
+			if err := c.List(cmd.Context(), &list, client.InNamespace(namespace)); err != nil {
+				return target.Failed(fmt.Errorf("listing channels: %w", err))
+			}
+			if format == "json" || format == "yaml" {
+				list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.TiktokChannelKind + "List"))
+				for i := range list.Items {
+					identify(&list.Items[i])
+				}
+				return target.Failed(encode(cmd.OutOrStdout(), &list, format))
+			}
+			return target.Failed(table(cmd.OutOrStdout(), list.Items, format == "wide", now.Now()))
+		},
+	}
+	cmd.Flags().StringVarP(&format, "output", "o", "", "json or yaml: the objects themselves; wide: a table with more columns")
+	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Show the channels of every namespace")
+	return cmd
+}
+
+// identify tells a channel's kind, which the client leaves out, and leaves out who manages which field.
+func identify(c *v1alpha1.TiktokChannel) {
+	c.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.TiktokChannelKind))
+	c.ManagedFields = nil
+}
+
+// encode writes an object or a list as it is in the cluster, as kubectl get does.
+func encode(out io.Writer, object runtime.Object, format string) error {
+	var printer printers.ResourcePrinter = &printers.JSONPrinter{}
+	if format == "yaml" {
+		printer = &printers.YAMLPrinter{}
+	}
+	return printer.PrintObj(object, out)
+}
+
+func table(out io.Writer, channels []v1alpha1.TiktokChannel, wide bool, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	more := ""
+	if wide {
+		more = "\tAPP\tBUSINESS\tUSERNAME\tFAILING SINKS"
+	}
+	_, _ = fmt.Fprintln(w, "NAMESPACE\tNAME\tREADY\tREASON\tACCESS TOKEN\tNEXT REFRESH"+more)
+	for i := range channels {
+		c := &channels[i]
+		ready, reason := "Unknown", ""
+		if r := meta.FindStatusCondition(c.Status.Conditions, "Ready"); r != nil {
+			ready, reason = string(r.Status), r.Reason
+		}
+		if wide {
+			more = fmt.Sprintf("\t%s\t%s\t%s\t%s", c.Spec.AppRef.Name, c.Status.BusinessID, c.Status.Username, failing(c))
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s%s\n", c.Namespace, c.Name, ready, reason,
+			relative(c.Status.AccessTokenExpiresAt, now), relative(c.Status.NextRefreshTime, now), more)
+	}
+	return w.Flush()
+}
+
+// failing names the sinks that take nothing.
+func failing(c *v1alpha1.TiktokChannel) string {
+	var names []string
+	for _, s := range c.Status.Sinks {
+		if s.State == v1alpha1.SinkFailing {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, ",")
+}
+
+func screen(out io.Writer, c *v1alpha1.TiktokChannel, happened []corev1.Event, unknown error, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	_, _ = fmt.Fprintf(w, "Channel:\t%s/%s\n", c.Namespace, c.Name)
+	_, _ = fmt.Fprintf(w, "App:\t%s\n", c.Spec.AppRef.Name)
+	if c.Status.BusinessID != "" {
+		_, _ = fmt.Fprintf(w, "Business:\t%s %s\n", c.Status.BusinessID, c.Status.Username)
+	}
+	_, _ = fmt.Fprintf(w, "Access token expires:\t%s\n", relative(c.Status.AccessTokenExpiresAt, now))
+	_, _ = fmt.Fprintf(w, "Refresh token expires:\t%s\n", relative(c.Status.RefreshTokenExpiresAt, now))
+	_, _ = fmt.Fprintf(w, "Last refresh:\t%s\n", relative(c.Status.LastRefreshTime, now))
+	_, _ = fmt.Fprintf(w, "Next refresh:\t%s\n", relative(c.Status.NextRefreshTime, now))
+	if f := c.Status.RefreshFailures; f != nil {
+		_, _ = fmt.Fprintf(w, "Failed refreshes:\t%d\n", f.Count)
+	}
+	_, _ = fmt.Fprintln(w, "\nCONDITION\tSTATUS\tREASON\tMESSAGE")
+	for _, cond := range c.Status.Conditions {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cond.Type, cond.Status, cond.Reason, cond.Message)
+	}
+	if len(c.Spec.Sinks) > 0 {
+		_, _ = fmt.Fprintln(w, "\nSINK\tSTATE\tSINCE\tMESSAGE")
+	}
+	for i := range c.Spec.Sinks {
+		s := sinkStatus(c, c.Spec.Sinks[i].Name)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.State, relative(&s.Since, now), s.Message)
+	}
+	if len(happened) > 0 {
+		_, _ = fmt.Fprintln(w, "\nEVENT\tREASON\tLAST\tMESSAGE")
+	}
+	for i := range happened {
+		e := &happened[i]
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.Reason, relative(lastTime(e), now), e.Message)
+	}
+	if unknown != nil {
+		_, _ = fmt.Fprintf(w, "\nEvents cannot be read: %v\n", unknown)
+	}
+	return w.Flush()
+}
+
+// sinkStatus is a sink's of the spec. One that never failed is not in the status.
+func sinkStatus(c *v1alpha1.TiktokChannel, name string) v1alpha1.SinkStatus {
+	for _, s := range c.Status.Sinks {
+		if s.Name == name {
+			return s
+		}
+	}
+	return v1alpha1.SinkStatus{Name: name, State: v1alpha1.SinkHealthy}
+}
+
+// relative tells a time as people do: in 3h, 5m ago.
+func relative(t *metav1.Time, now time.Time) string {
+	if t == nil || t.IsZero() {
+		return "-"
+	}
+	if d := t.Sub(now); d > 0 {
+		return "in " + duration.HumanDuration(d)
+	}
+	return duration.HumanDuration(now.Sub(t.Time)) + " ago"
+}
