@@ -1,5 +1,5 @@
 #!/bin/sh
-# Generates the CRDs and the roles of the two deployments from the markers in the code.
+# Generates the CRDs and the roles of the two deployments from the markers in the code, and gives them to the Helm chart.
 set -eu
 
 cd -- "$(dirname -- "$0")/.."
@@ -22,3 +22,5 @@ role() {
 
 role manager
 role webhook
+
+go run ./hack/chart

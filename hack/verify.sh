@@ -28,7 +28,7 @@ step() {
 
 # The places that generators write to.
 checksums() {
-	find api config docs/reference internal/messagingapi/openapi.json -type f -exec cksum {} + 2>/dev/null | sort -k 3
+	find api charts config docs/reference internal/messagingapi/openapi.json -type f -exec cksum {} + 2>/dev/null | sort -k 3
 }
 
 generated() {
@@ -49,7 +49,7 @@ formatted() {
 
 # The folders with Go code, nested modules included.
 go_folders() {
-	for folder in api cmd controllers internal hack test; do
+	for folder in api cmd controllers docs internal hack test; do
 		[ ! -d "$folder" ] || echo "$folder"
 	done
 }
@@ -88,12 +88,19 @@ scripts() {
 
 manifests_build() {
 	kustomize=$(hack/tools/ensure.sh kustomize) || return
-	for kustomization in $(find config -name kustomization.yaml | sort); do
+	# Components are built where they are used.
+	for kustomization in $(find config test/chart/testdata/overlays -name kustomization.yaml -not -path 'config/components/*' | sort); do
 		if ! "$kustomize" build "$(dirname "$kustomization")" >"$scratch/manifests"; then
 			say "kustomize build $(dirname "$kustomization") failed."
 			return 1
 		fi
 	done
+}
+
+# Dead links, pages that nobody finds, and what makes the site.
+site_built() {
+	(cd hack/site && GOWORK=off go test -count=1 ./...) || return # the cache does not see changes of docs
+	make --no-print-directory site
 }
 
 # A machine without the database's host (behind a proxy, offline) cannot do this check and is not asked to.
@@ -109,6 +116,12 @@ step lint linted
 step tidy tidy
 step scripts scripts
 step kustomize manifests_build
+step site site_built
+if hack/tools/ensure.sh promtool built >/dev/null; then
+	step alerts hack/alerts.sh
+else # it takes longer to build than all of this takes
+	printf 'skip  %-12s skipped: promtool is not built; make alerts builds it\n' alerts
+fi
 if go run ./hack/reach https://vuln.go.dev/index/db.json >/dev/null 2>&1; then
 	step vulncheck vulnerabilities
 else

@@ -1,0 +1,153 @@
+{{- define "tiktok-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* The prefix of every object's name: the release's, unless it says tiktok-operator already. Forty characters leave room for a suffix. */}}
+{{- define "tiktok-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "tiktok-operator.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "tiktok-operator.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- /* What selects pods: it never changes over upgrades. Takes (dict "root" . "component" "manager"). */}}
+{{- define "tiktok-operator.selector" -}}
+app.kubernetes.io/name: {{ include "tiktok-operator.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "tiktok-operator.labels" -}}
+{{ include "tiktok-operator.selector" . }}
+app.kubernetes.io/part-of: tiktok-operator
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Takes (dict "root" . "component" "manager"). */}}
+{{- define "tiktok-operator.serviceAccount" -}}
+{{- $values := index .root.Values .component -}}
+{{- default (printf "%s-%s" (include "tiktok-operator.fullname" .root) .component) $values.serviceAccount.name }}
+{{- end }}
+
+{{- define "tiktok-operator.image" -}}
+{{ printf "%s/%s:%s" .root.Values.image.registry .binary (default .root.Chart.AppVersion .root.Values.image.tag) }}
+{{- end }}
+
+{{- define "tiktok-operator.externalNATS" -}}
+{{- if or .Values.eventLog.nats.url .Values.eventLog.nats.urlFrom.secret }}true{{ end }}
+{{- end }}
+
+{{- /* What the schema cannot say. */}}
+{{- define "tiktok-operator.check" -}}
+{{- $external := include "tiktok-operator.externalNATS" . }}
+{{- if and .Values.eventLog.nats.url .Values.eventLog.nats.urlFrom.secret }}
+{{- fail "set eventLog.nats.url or eventLog.nats.urlFrom.secret, not both" }}
+{{- end }}
+{{- if and (not $external) (or (gt (int .Values.webhook.replicas) 1) .Values.webhook.autoscaling.enabled) }}
+{{- fail "webhook.replicas above 1 and webhook.autoscaling need an external NATS: the embedded event log has one writer; set eventLog.nats.url" }}
+{{- end }}
+{{- if and .Values.webhook.autoscaling.enabled (gt (int .Values.webhook.autoscaling.minReplicas) (int .Values.webhook.autoscaling.maxReplicas)) }}
+{{- fail "webhook.autoscaling.minReplicas must not be above maxReplicas" }}
+{{- end }}
+{{- if and (not $external) (or .Values.eventLog.nats.credentials.existingSecret .Values.eventLog.nats.tls.caSecret .Values.eventLog.nats.tls.clientSecret) }}
+{{- fail "eventLog.nats.credentials and eventLog.nats.tls go with eventLog.nats.url" }}
+{{- end }}
+{{- if and .Values.webhook.tls.existingSecret .Values.webhook.tls.certManager.enabled }}
+{{- fail "set webhook.tls.existingSecret or webhook.tls.certManager.enabled, not both" }}
+{{- end }}
+{{- if and .Values.webhook.tls.certManager.enabled (not .Values.webhook.tls.certManager.issuerRef.name) }}
+{{- fail "webhook.tls.certManager needs issuerRef.name" }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+{{- fail "ingress.enabled needs ingress.hosts: the host names of the publicURL of your TiktokApps" }}
+{{- end }}
+{{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
+{{- fail "gateway.enabled needs gateway.parentRefs: the Gateway that ends TLS" }}
+{{- end }}
+{{- if and .Values.simulator.enabled (or (gt (int .Values.webhook.replicas) 1) .Values.webhook.autoscaling.enabled) }}
+{{- fail "simulator.enabled needs webhook.replicas 1: the simulator runs beside the webhook and keeps its users in memory" }}
+{{- end }}
+{{- end }}
+
+{{- /* What the pods of both deployments have. Takes (dict "root" . "component" "manager"). */}}
+{{- define "tiktok-operator.pod" -}}
+{{- $values := index .root.Values .component -}}
+serviceAccountName: {{ include "tiktok-operator.serviceAccount" . }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+{{- toYaml . | nindent 0 }}
+{{- end }}
+terminationGracePeriodSeconds: 60
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  # Without it every start walks the whole event log.
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector:
+{{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations:
+{{- toYaml . | nindent 0 }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+{{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+{{- if $values.topologySpreadConstraints }}
+{{- toYaml $values.topologySpreadConstraints | nindent 0 }}
+{{- else }}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "tiktok-operator.selector" . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{- define "tiktok-operator.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- /* Flags that both binaries have. */}}
+{{- define "tiktok-operator.args" -}}
+- --health-probe-bind-address=:8081
+- --zap-log-level={{ .root.Values.logging.level }}
+- --zap-encoder={{ .root.Values.logging.encoder }}
+{{- with .root.Values.watchNamespaces }}
+- --watch-namespaces={{ join "," . }}
+{{- end }}
+{{- if .root.Values.allowPrivateSinks }}
+- --allow-private-sinks
+{{- end }}
+{{- end }}
+
+{{- define "tiktok-operator.env" -}}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+{{- end }}

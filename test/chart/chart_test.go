@@ -1,0 +1,157 @@
+// Package chart tests the Helm chart: what it renders for many values is taken by real API servers' schemas and by a namespace with the
+// restricted Pod Security Standard, and what cannot work is refused with a sentence. make test-chart runs it with the pinned helm.
+package chart
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+const namespace = "tiktok-operator-system"
+
+var (
+	root  = filepath.Join("..", "..")
+	chart = filepath.Join(root, "charts", "tiktok-operator")
+)
+
+// kubeVersions are the versions of Kubernetes that the chart is rendered for, each with the module version that its schema is taken from.
+var kubeVersions = []string{"v1.35.4", "v1.36.4", "v1.37.2"}
+
+// helm runs the helm that $HELM names.
+func helm(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	path := os.Getenv("HELM")
+	if path == "" {
+		t.Skip("HELM does not name a helm: make test-chart sets it")
+	}
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	// Nothing of the user's own configuration counts.
+	cmd.Env = append(os.Environ(), "HELM_CONFIG_HOME="+t.TempDir(), "HELM_CACHE_HOME="+t.TempDir(), "HELM_DATA_HOME="+t.TempDir(), "KUBECONFIG=/dev/null")
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+// render renders the chart and returns its objects.
+func render(t *testing.T, args ...string) []*unstructured.Unstructured {
+	t.Helper()
+	out, errs, err := helm(t, append([]string{"template", "tiktok-operator", chart, "--namespace", namespace}, args...)...)
+	if err != nil {
+		t.Fatalf("helm template: %v\n%s", err, errs)
+	}
+	return objects(t, out)
+}
+
+func objects(t *testing.T, text string) []*unstructured.Unstructured {
+	t.Helper()
+	var all []*unstructured.Unstructured
+	for document := range strings.SplitSeq(text, "\n---") {
+		var object map[string]any
+		if err := yaml.UnmarshalStrict([]byte(document), &object); err != nil {
+			t.Fatalf("%v in\n%s", err, document)
+		}
+		if len(object) > 0 {
+			all = append(all, &unstructured.Unstructured{Object: object})
+		}
+	}
+	return all
+}
+
+// matrix are the files of values that must render.
+func matrix(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "values", "*.yaml"))
+	if err != nil || len(files) < 5 {
+		t.Fatalf("looking for values: %v, %v", files, err)
+	}
+	return files
+}
+
+func TestLint(t *testing.T) {
+	for _, file := range matrix(t) {
+		if out, errs, err := helm(t, "lint", "--strict", chart, "--values", file); err != nil {
+			t.Errorf("%s: %v\n%s%s", file, err, out, errs)
+		}
+	}
+}
+
+func TestMistakesAreRefusedWithASentence(t *testing.T) {
+	for set, want := range map[string]string{
+		"webhok.replicas=2":                                                    "webhok",
+		"webhook.replicas=2":                                                   "need an external NATS",
+		"webhook.replicas=two":                                                 "/webhook/replicas",
+		"webhook.autoscaling.enabled=true":                                     "need an external NATS",
+		"manager.replicas=-1":                                                  "/manager/replicas",
+		"image.pullPolicy=Sometimes":                                           "/image/pullPolicy",
+		"webhook.messageRules=loose":                                           "/webhook/messageRules",
+		"webhook.tracing.endpoint=collector:4318":                              "/webhook/tracing/endpoint",
+		"webhook.tracing.sampleRatio=2":                                        "/webhook/tracing/sampleRatio",
+		"webhook.signatureTolerance=3 days":                                    "/webhook/signatureTolerance",
+		"eventLog.maxBytes=lots":                                               "/eventLog/maxBytes",
+		"eventLog.nats.replicas=2":                                             "/eventLog/nats/replicas",
+		"eventLog.nats.url=http://nats":                                        "/eventLog/nats/url",
+		"eventLog.nats.url=nats://user:password@nats":                          "/eventLog/nats/url",
+		"eventLog.nats.credentials.existingSecret=x":                           "go with eventLog.nats.url",
+		"eventLog.nats.url=nats://a,eventLog.nats.urlFrom.secret=b":            "not both",
+		"webhook.tls.certManager.enabled=true":                                 "needs issuerRef.name",
+		"ingress.enabled=true":                                                 "needs ingress.hosts",
+		"gateway.enabled=true":                                                 "needs gateway.parentRefs",
+		"watchNamespaces={Team}":                                               "/watchNamespaces/0",
+		"logging.level=loud":                                                   "/logging/level",
+		"authorizationLinks=mail":                                              "/authorizationLinks",
+		"simulator.enabled=true,webhook.replicas=2,eventLog.nats.url=nats://a": "needs webhook.replicas 1",
+	} {
+		_, errs, err := helm(t, "template", "x", chart, "--set", set)
+		if err == nil {
+			t.Errorf("%s is rendered", set)
+			continue
+		}
+		if !strings.Contains(errs, want) && !strings.Contains(errs, strings.ReplaceAll(strings.TrimPrefix(want, "/"), "/", ".")) {
+			t.Errorf("%s is refused without %q:\n%s", set, want, errs)
+		}
+	}
+}
+
+// TestNamespacesThatAreNamedBoundTheRoles says that with watchNamespaces nothing in a namespace is granted for the whole cluster.
+func TestNamespacesThatAreNamedBoundTheRoles(t *testing.T) {
+	granted := map[string]bool{}
+	for _, object := range render(t, "--values", filepath.Join("testdata", "values", "watch-namespaces.yaml")) {
+		if object.GetKind() == "Role" {
+			granted[object.GetNamespace()+"/"+object.GetName()] = true
+		}
+		name := object.GetName()
+		if object.GetKind() != "ClusterRole" || (name != "tiktok-operator-manager" && name != "tiktok-operator-webhook") {
+			continue
+		}
+		rules, _, _ := unstructured.NestedSlice(object.Object, "rules")
+		if len(rules) == 0 {
+			t.Errorf("%s has no rules", name)
+		}
+		for _, rule := range rules {
+			resources, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
+			for _, resource := range resources {
+				switch kind, _, _ := strings.Cut(resource, "/"); kind {
+				case "tiktokapps", "tokenreviews", "subjectaccessreviews":
+				default:
+					t.Errorf("%s grants %s in every namespace", name, resource)
+				}
+			}
+		}
+	}
+	for _, want := range []string{
+		"team-a/tiktok-operator-manager-channels", "team-b/tiktok-operator-webhook-channels", namespace + "/tiktok-operator-manager",
+		"default/tiktok-operator-manager-events",
+	} {
+		if !granted[want] {
+			t.Errorf("there is no Role %s: %v", want, granted)
+		}
+	}
+}
