@@ -8,7 +8,8 @@ FUZZTIME  ?= 10s
 # Most packages wait for servers and clocks most of the time, so twice as many as there are processors run at once.
 PARALLEL  ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )))
 BINARY    ?= manager
-IMAGE     ?= ghcr.io/tiktok-operator/$(BINARY):$(VERSION)
+REGISTRY  ?= ghcr.io/tiktok-operator
+IMAGE     ?= $(REGISTRY)/$(BINARY):$(VERSION)
 KUBECTL   ?= kubectl
 DOCKER    ?= docker
 
@@ -25,25 +26,51 @@ tool = tool=$$(hack/tools/ensure.sh $(1)) && "$$tool"
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: test
 test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -v'
 	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
 		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
 		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(PKG)
-	@[ "$(PKG)" != ./... ] || $(MAKE) --no-print-directory client
+	@[ "$(PKG)" != ./... ] || $(MAKE) --no-print-directory client gitops
 
 .PHONY: client
 client: ## Test with a client that is generated from the OpenAPI document.
 	@cd test/openapi && go generate . && go test ./...
 
+.PHONY: gitops
+gitops: ## Test what Argo CD, Flux and kstatus make of channels.
+	@cd test/gitops && go test ./...
+
+.PHONY: browser
+browser: ## Test the simulator's pages in a real Chromium. ARGS='-run Phone'
+	@cd test/browser && go test -count=1 -v $(ARGS) .
+
+.PHONY: test-chart
+test-chart: ## Test the Helm chart: many values, three versions of Kubernetes, a real API server.
+	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && HELM=$$(hack/tools/ensure.sh helm) && KUSTOMIZE=$$(hack/tools/ensure.sh kustomize) && \
+		export KUBEBUILDER_ASSETS HELM KUSTOMIZE && go test ./test/chart $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: ## Install the chart on a real cluster, take the tour, upgrade, drain, uninstall. KUBECONFIG=…
+	@hack/e2e/run.sh $(ARGS)
+
 .PHONY: verify
 verify: ## Check all that CI checks besides the tests: generated files, format, vet, lint, manifests.
 	@hack/verify.sh
 
+.PHONY: alerts
+alerts: ## Check alerts and dashboard with promtool, and run the tests of the alerts.
+	@hack/alerts.sh
+
+.PHONY: dashboard
+dashboard: ## Ask a real Prometheus all that the dashboard asks, about the tour.
+	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && PROMETHEUS=$$(hack/tools/ensure.sh prometheus) && \
+		export KUBEBUILDER_ASSETS PROMETHEUS && go test ./hack/demo -run TestDashboard -count=1 -v $(ARGS)
+
 .PHONY: demo
-demo: bin ## Show the whole system in one terminal, without a cluster. ARGS=--once
+demo: bin ## Show the whole system in one terminal, without a cluster. ARGS=--once or --empty
 	@[ -n "$$KUBECONFIG" ] || { KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS; } && \
 		go build -buildvcs=false -o bin/demo ./hack/demo && exec bin/demo $(ARGS)
 
@@ -66,6 +93,10 @@ manifests: ## Generate CRDs and the two ClusterRoles from the markers in the cod
 .PHONY: docs
 docs: ## Generate docs/reference from types and code.
 	@hack/docs/generate.sh
+
+.PHONY: site
+site: ## Make a site of docs in bin/site; fails on dead links.
+	@cd hack/site && go run . -root ../.. -out ../../bin/site
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -96,6 +127,11 @@ load: ## Run the load suite against a bare reference program. ARGS=…
 		go run ./test/load $(ARGS)
 
 ##@ Cluster
+
+.PHONY: images
+images: build ## Pack every binary of bin/ into bin/images without Docker, each with its bill of materials. REGISTRY=… VERSION=…
+	@cd hack/image && go run . -version $(VERSION) -registry $(REGISTRY) -arch $$(go env GOARCH) -out $(CURDIR)/bin/images \
+		$(addprefix $(CURDIR)/bin/,manager webhook tiktok-simulator)
 
 .PHONY: image
 image: ## Build a container image. BINARY=webhook IMAGE=registry.example/webhook:v1

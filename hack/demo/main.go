@@ -1,5 +1,6 @@
 // Command demo shows the whole system in one terminal: a control plane, TikTok's simulator, the manager, the webhook deployment and an
-// example sink. It takes a tour, checks each step, and stays up; with --once it ends with the tour's result.
+// example sink. It takes a tour, checks each step, and stays up; with --once it ends with the tour's result. With --empty it takes no tour: a
+// person, or a test of the documentation, begins with nothing.
 package main
 
 import (
@@ -29,6 +30,8 @@ func main() {
 func run(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
 	once := fs.Bool("once", false, "end after the tour, with its result")
+	empty := fs.Bool("empty", false, "take no tour: leave it to a person, who finds everything running and no TiktokApp")
+	env := fs.String("env", filepath.Join("bin", "demo.env"), "with --empty: the file that gets the addresses of everything, for shells")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -46,9 +49,20 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
+	if *empty {
+		s.tokenLife, s.person = 24*time.Hour, true
+	}
 	begun := time.Now()
 	if err := s.open(ctx); err != nil {
 		return err
+	}
+	if *empty {
+		if err := errors.Join(s.furnish(ctx), s.tell(*env)); err != nil {
+			return err
+		}
+		s.welcome(*env)
+		<-ctx.Done()
+		return nil
 	}
 	if err := tour(ctx, s); err != nil {
 		return err

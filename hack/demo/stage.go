@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,8 +34,17 @@ type settings struct {
 	tokenLife time.Duration
 	// logLevel of the manager and the webhook deployment: info, debug, or a number above 0 for more.
 	logLevel string
+	// person means that TikTok asks a person for consent, instead of granting it at once.
+	person bool
 	// browser carries what a person's browser asks for; nil means http.DefaultTransport.
 	browser http.RoundTripper
+	// audit is the file that the API server, if it is the demo's own, writes every request to.
+	audit string
+	// confine, if it is set, makes what the ServiceAccounts of the manager and the webhook may do, and the two run as them. Otherwise they
+	// may do everything.
+	confine func(context.Context, client.Client) error
+	// webhook are further arguments of the webhook binary.
+	webhook []string
 }
 
 // stage is everything that the demo runs. close takes it down in reverse.
@@ -106,6 +116,9 @@ func (s *stage) openCluster() error {
 		env.CRDInstallOptions.CleanUpAfterUse = !installed // nothing stays behind but what was there
 	} else {
 		say("Starting etcd and kube-apiserver")
+		if err := s.audited(env); err != nil {
+			return err
+		}
 	}
 	if cfg, err = env.Start(); err != nil {
 		return fmt.Errorf("starting the control plane: %w", err)
@@ -132,6 +145,40 @@ func (s *stage) openCluster() error {
 	return nil
 }
 
+// audited has the API server of env tell of every request.
+func (s *stage) audited(env *envtest.Environment) error {
+	if s.audit == "" {
+		return nil
+	}
+	policy := filepath.Join(s.dir, "audit.yaml")
+	text := "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n"
+	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("writing the audit policy: %w", err)
+	}
+	env.ControlPlane.GetAPIServer().Configure().Set("audit-policy-file", policy).Set("audit-log-path", s.audit)
+	return nil
+}
+
+// kubeconfigOf is what a binary talks to the cluster with.
+func (s *stage) kubeconfigOf(binary string) (string, error) {
+	if s.confine == nil {
+		return s.kubeconfig, nil
+	}
+	config, err := clientcmd.LoadFromFile(s.kubeconfig)
+	if err != nil {
+		return "", fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	for _, user := range config.AuthInfos {
+		user.Impersonate = "system:serviceaccount:" + operatorNamespace + ":" + binary
+		user.ImpersonateGroups = []string{"system:serviceaccounts", "system:serviceaccounts:" + operatorNamespace, "system:authenticated"}
+	}
+	path := s.kubeconfig + "-" + binary
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		return "", fmt.Errorf("writing the kubeconfig of the %s: %w", binary, err)
+	}
+	return path, nil
+}
+
 // knows says whether a cluster has the project's kinds.
 func knows(cfg *rest.Config) (bool, error) {
 	d, err := discovery.NewDiscoveryClientForConfig(cfg)
@@ -153,25 +200,37 @@ func (s *stage) startProcesses(ctx context.Context) error {
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	s.simulator, s.public, s.private = "http://"+at(0), "http://"+at(1), "https://"+at(4)
 	s.metrics = []string{"http://" + at(5) + "/metrics", "http://" + at(6) + "/metrics"}
+	kubeconfigs := map[string]string{}
+	for _, binary := range []string{"manager", "webhook"} {
+		if kubeconfigs[binary], err = s.kubeconfigOf(binary); err != nil {
+			return err
+		}
+	}
+	if s.confine != nil {
+		if err := s.confine(ctx, s.k8s); err != nil {
+			return err
+		}
+	}
 	say("Starting the simulator, the manager and the webhook deployment")
 	for _, p := range []struct {
 		name, ready string
 		args        []string
 	}{
 		{"tiktok-simulator", s.simulator + "/", []string{
-			"--bind-address=" + at(0), "--app-secret=" + appSecret, "--access-token-ttl=" + s.tokenLife.String(), "--rate-limit=0", "--auto-consent",
+			"--bind-address=" + at(0), "--app-secret=" + appSecret, "--access-token-ttl=" + s.tokenLife.String(), "--rate-limit=0",
+			fmt.Sprintf("--auto-consent=%t", !s.person),
 		}},
 		{"manager", "http://" + at(2) + "/readyz", []string{
-			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--leader-elect=false",
+			"--kubeconfig=" + kubeconfigs["manager"], "--namespace=" + operatorNamespace, "--leader-elect=" + strconv.FormatBool(s.confine != nil),
 			"--metrics-bind-address=" + at(5), "--zap-log-level=" + s.logLevel, "--health-probe-bind-address=" + at(2),
 			"--journal-dir=" + filepath.Join(s.dir, "journal"),
 		}},
-		{"webhook", "http://" + at(3) + "/readyz", []string{
-			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--allow-private-sinks",
+		{"webhook", "http://" + at(3) + "/readyz", append([]string{
+			"--kubeconfig=" + kubeconfigs["webhook"], "--namespace=" + operatorNamespace, "--allow-private-sinks",
 			"--metrics-bind-address=" + at(6), "--zap-log-level=" + s.logLevel,
 			"--health-probe-bind-address=" + at(3), "--public-bind-address=" + at(1), "--private-bind-address=" + at(4),
 			"--data-dir=" + filepath.Join(s.dir, "events"),
-		}},
+		}, s.webhook...)},
 	} {
 		if err := s.start(p.name, p.args...); err != nil {
 			return err

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/test/program"
+)
+
+// TestRolesAreExact takes the tour with the manager and the webhook as their ServiceAccounts, with the roles of config/rbac and nothing else,
+// and reads the API server's audit log: nothing that they asked for was forbidden, and nothing that the roles grant was not needed.
+func TestRolesAreExact(t *testing.T) {
+	if os.Getenv("KUBECONFIG") != "" {
+		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
+	}
+	t.Chdir(filepath.Join("..", ".."))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{tokenLife: 20 * time.Second, logLevel: "info", audit: audit, confine: confine}}}
+	closed := false
+	t.Cleanup(func() {
+		if err := g.close(); err != nil && !closed {
+			t.Error(err)
+		}
+	})
+	must(t, "opening the stage", g.open(ctx))
+	must(t, "create", g.create(ctx))
+	must(t, "a sink that is a Service, and namespaces by label", further(ctx, g))
+	for range 2 { // the second time repeats an Event
+		must(t, "consent is denied", visit(g, `{"error":"access_denied","once":true}`, "denied")(ctx))
+	}
+	must(t, "authorize", g.authorize(ctx))
+	must(t, "receive", g.receive(question)(ctx))
+	must(t, "TikTok takes the token for an old one", post(ctx, g.simulator+"/admin/faults", `{"endpoint":"business/message/send/","times":1,"code":40105}`))
+	must(t, "reply", g.reply(ctx))
+	must(t, "refresh", g.refresh(ctx))
+	must(t, "disconnect", g.disconnect(ctx))
+	must(t, "authorize again", g.authorize(ctx))
+	_, err := g.until(ctx, "the report that the other sink fails", func(ch *v1alpha1.TiktokChannel) bool { return len(ch.Status.Sinks) > 0 })
+	must(t, "the sink that nobody serves", err)
+	must(t, "the tokens are to be revoked with the channel", g.change(ctx, func(ch *v1alpha1.TiktokChannel) {
+		ch.Spec.DeletionPolicy, ch.Spec.Sinks = v1alpha1.DeletionRevoke, ch.Spec.Sinks[:1]
+	}))
+	must(t, "the channel and the app go", g.removed(ctx))
+	closed = true // what is stopped now says nothing about roles
+	must(t, "stopping", g.close())
+
+	used, forbidden := readAudit(t, audit)
+	for _, what := range forbidden {
+		t.Errorf("forbidden: %s", what)
+	}
+	for _, binary := range []string{"manager", "webhook"} {
+		if len(used[binary]) == 0 {
+			t.Fatalf("the audit log knows no request of the %s", binary)
+		}
+		for _, grant := range granted(t, binary) {
+			if !used[binary][grant] && rare[binary+" "+grant] == "" && !implied(used[binary], grant) {
+				t.Errorf("the %s never needed to %s", binary, grant)
+			}
+		}
+	}
+}
+
+// rare are the permissions that the tour has no need of, and what needs them.
+var rare = map[string]string{
+	"manager patch events.events.k8s.io":        "an Event repeats",
+	"manager patch events":                      "an Event about leading repeats",
+	"webhook delete leases.coordination.k8s.io": "a business was reserved for an authorization that then came to nothing",
+	"webhook update leases.coordination.k8s.io": "a reservation whose channel is gone is taken over",
+}
+
+// implied says that who needs to watch objects may read them otherwise too: clients fall back to it.
+func implied(used map[string]bool, grant string) bool {
+	verb, resource, _ := strings.Cut(grant, " ")
+	return (verb == "get" || verb == "list") && used["watch "+resource]
+}
+
+// further gives the channel a Service for a sink, and the app a rule about namespaces.
+func further(ctx context.Context, g *guide) error {
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "inbox"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	if err := g.k8s.Create(ctx, service); err != nil {
+		return fmt.Errorf("creating the Service: %w", err)
+	}
+	app := &v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
+	err := program.Wait(ctx, 20*time.Second, "the app to take a change", func() (bool, error) {
+		if err := g.k8s.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
+			return false, err
+		}
+		app.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{
+			From:     v1alpha1.NamespacesSelector,
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: "default"}},
+		}
+		err := g.k8s.Update(ctx, app)
+		return err == nil, ignoreConflict(err)
+	})
+	if err != nil {
+		return err
+	}
+	return g.change(ctx, func(ch *v1alpha1.TiktokChannel) {
+		ch.Spec.Sinks = append(ch.Spec.Sinks, v1alpha1.Sink{Name: "service", Ref: &v1alpha1.SinkReference{Name: "inbox", Port: 80}})
+	})
+}
+
+func ignoreConflict(err error) error {
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// confine gives the two ServiceAccounts the roles of config/rbac.
+func confine(ctx context.Context, api client.Client) error {
+	err := api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}})
+	if client.IgnoreAlreadyExists(err) != nil {
+		return fmt.Errorf("creating the namespace: %w", err)
+	}
+	for _, binary := range []string{"manager", "webhook"} {
+		roles, err := readRoles(binary)
+		if err != nil {
+			return err
+		}
+		subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: binary, Namespace: operatorNamespace}}
+		for _, r := range roles {
+			meta := metav1.ObjectMeta{Name: binary}
+			objects := []client.Object{
+				&rbacv1.ClusterRole{ObjectMeta: meta, Rules: r.Rules},
+				&rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{
+					APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: binary,
+				}},
+			}
+			if r.Kind == "Role" {
+				meta.Namespace = operatorNamespace
+				objects = []client.Object{
+					&rbacv1.Role{ObjectMeta: meta, Rules: r.Rules},
+					&rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{
+						APIGroup: rbacv1.GroupName, Kind: "Role", Name: binary,
+					}},
+				}
+			}
+			for _, object := range objects {
+				if err := api.Create(ctx, object); err != nil {
+					return fmt.Errorf("creating a %s for the %s: %w", r.Kind, binary, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+type role struct {
+	Kind  string              `json:"kind"`
+	Rules []rbacv1.PolicyRule `json:"rules"`
+}
+
+func readRoles(binary string) ([]role, error) {
+	text, err := os.ReadFile(filepath.Join("config", "rbac", binary+"_role.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("reading a role: %w", err)
+	}
+	var roles []role
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		var r role
+		if err := yaml.Unmarshal([]byte(document), &r); err != nil {
+			return nil, fmt.Errorf("decoding a role: %w", err)
+		}
+		if r.Kind != "" {
+			roles = append(roles, r)
+		}
+	}
+	return roles, nil
+}
+
+// granted are the single permissions of a binary's roles.
+func granted(t *testing.T, binary string) []string {
+	t.Helper()
+	roles, err := readRoles(binary)
+	must(t, "reading roles", err)
+	all := map[string]bool{}
+	for _, r := range roles {
+		for _, rule := range r.Rules {
+			for _, group := range rule.APIGroups {
+				for _, resource := range rule.Resources {
+					for _, verb := range rule.Verbs {
+						all[permission(verb, group, resource)] = true
+					}
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+func permission(verb, group, resource string) string {
+	return strings.TrimSuffix(verb+" "+resource+"."+group, ".")
+}
+
+// readAudit returns the permissions that each binary used, and what it was refused.
+func readAudit(t *testing.T, path string) (used map[string]map[string]bool, forbidden []string) {
+	t.Helper()
+	file, err := os.Open(path)
+	must(t, "opening the audit log", err)
+	defer file.Close()
+	used = map[string]map[string]bool{"manager": {}, "webhook": {}}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event struct {
+			Verb, RequestURI string
+			ImpersonatedUser *struct{ Username string }
+			ObjectRef        *struct{ APIGroup, Resource, Subresource, Namespace string }
+			ResponseStatus   *struct{ Code int }
+		}
+		must(t, "reading the audit log", json.Unmarshal(lines.Bytes(), &event))
+		if event.ImpersonatedUser == nil {
+			continue
+		}
+		_, binary, _ := strings.Cut(event.ImpersonatedUser.Username, operatorNamespace+":")
+		if used[binary] == nil {
+			continue
+		}
+		if event.ResponseStatus != nil && event.ResponseStatus.Code == 403 {
+			forbidden = append(forbidden, binary+" "+event.Verb+" "+event.RequestURI)
+		}
+		if ref := event.ObjectRef; ref != nil {
+			resource := strings.TrimSuffix(ref.Resource+"/"+ref.Subresource, "/")
+			used[binary][permission(event.Verb, ref.APIGroup, resource)] = true
+		}
+	}
+	must(t, "reading the audit log", lines.Err())
+	return used, forbidden
+}

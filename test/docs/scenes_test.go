@@ -1,0 +1,166 @@
+package docs
+
+// scene is what a page takes for granted, and what must come of its commands.
+type scene struct {
+	// before is shell that makes what the page begins with, with the functions of prelude.
+	before string
+	// prints are texts that the page's commands must print.
+	prints []string
+	// after is shell that fails if not all is as it should be.
+	after string
+	// last: what it changes is remembered for half a minute, which pages that come after it would have to wait for.
+	last bool
+	// ownEnvironment: the page reads the file of addresses itself.
+	ownEnvironment bool
+}
+
+// prelude has functions for scenes.
+const prelude = `
+. bin/demo.env
+admin() { curl --silent --show-error --fail-with-body "$SIMULATOR/admin/$@"; }
+retry() { for _ in $(seq 300); do "$@" && return; sleep 0.2; done; return 1; }
+# app: the TiktokApp my-app is Ready.
+app() {
+	kubectl -n tiktok-operator-system create secret generic my-app --from-literal=app_secret=demo-app-secret
+	kubectl apply --filename - <<-EOF
+	apiVersion: channels.tiktok-operator.io/v1alpha1
+	kind: TiktokApp
+	metadata: {name: my-app}
+	spec:
+	  appID: sim-app
+	  secretRef: {namespace: tiktok-operator-system, name: my-app}
+	  publicURL: $PUBLIC
+	  endpoints: {api: $SIMULATOR/open_api/v1.3/, authorize: $SIMULATOR/v2/auth/authorize}
+	EOF
+	kubectl wait --for=condition=Ready tiktokapp/my-app --timeout=1m
+}
+# channel NAMESPACE NAME: there is a TiktokChannel, with a Service for its sink.
+channel() {
+	kubectl -n "$1" create service clusterip inbox --tcp=80
+	kubectl apply --filename - <<-EOF
+	apiVersion: channels.tiktok-operator.io/v1alpha1
+	kind: TiktokChannel
+	metadata: {namespace: $1, name: $2}
+	spec:
+	  appRef: {name: my-app}
+	  sinks: [{name: example, uri: "$SINK"}]
+	EOF
+}
+# link NAMESPACE NAME prints the link that authorizes a channel.
+link() { kubectl -n "$1" get tiktokchannel "$2" -o jsonpath='{.status.authorizationURL}' | grep .; }
+consent() { curl --silent --location --cookie "" "$1" | grep 'content="granted"'; }
+# authorize NAMESPACE NAME BUSINESS: the account's owner has opened the link and consented.
+authorize() {
+	admin businesses --data '{"openID": "'"$3"'"}'
+	admin consent --data '{"mode": "auto", "business": "'"$3"'"}'
+	retry link "$1" "$2"
+	retry consent "$(link "$1" "$2")" # an app secret that was changed just before takes some seconds
+	kubectl -n "$1" wait --for=condition=Ready "tiktokchannel/$2" --timeout=1m
+}
+`
+
+// cleanUp removes what the page before left, on TikTok's side too.
+const cleanUp = `
+kubectl delete tiktokchannels --all --all-namespaces --timeout=1m
+kubectl delete tiktokapps --all --timeout=1m
+for namespace in shop bakery default; do
+	kubectl create namespace $namespace 2>/dev/null || true
+	kubectl -n $namespace delete secrets,serviceaccounts,roles,rolebindings --all --timeout=1m
+	kubectl -n $namespace delete services inbox --ignore-not-found
+done
+kubectl -n tiktok-operator-system delete secret my-app --ignore-not-found
+kubectl -n tiktok-operator-system delete leases --selector channels.tiktok-operator.io/business
+curl --silent --fail --request PUT "$SIMULATOR/admin/app" --data '{"secret": "demo-app-secret", "enabled": true}'
+admin consent --data '{}'
+`
+
+const connected = `app; channel shop acme; authorize shop acme biz-0001; `
+
+// mayReplay lets the ServiceAccount support look at events and replay them.
+const mayReplay = `
+kubectl -n shop create serviceaccount support
+kubectl -n shop create role replays --verb=list,create --resource=tiktokchannels.channels.tiktok-operator.io/events
+kubectl -n shop create rolebinding support --role=replays --serviceaccount=shop:support
+`
+
+// writes is a message of a TikTok user.
+const writes = `
+admin events --data '{"business": "biz-0001", "text": "Is it still there?", "noRetry": true}' | jq -e '.status == 200'
+`
+
+var scenes = map[string]scene{
+	"docs/tutorial.md": {
+		prints:         []string{"AwaitingAuthorization", `"status": "sent"`, `["inbound","Is it still available?",null]`, `["outbound","Yes, it is!",`},
+		ownEnvironment: true,
+	},
+	"docs/how-to/authorize-a-channel.md": {
+		before: `app; channel shop acme; retry link shop acme; admin businesses --data '{"openID": "biz-0001"}'; admin consent --data '{"mode": "auto", "business": "biz-0001"}'`,
+		prints: []string{"/oauth/start?link="},
+	},
+	"docs/how-to/reply-from-your-service.md": {
+		before: `app; channel default acme; authorize default acme biz-0001` + writes + `
+base64 -d >parcel.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR4nGNogAIGyhgAgIQgAQ2AJGEAAAAASUVORK5CYII=`,
+		prints: []string{`"said": "Is it still there?"`, `"status":"sent"`, `"type":"https://tiktok-operator.io/problems/message-mixed"`},
+		after:  `admin 'conversations?business=biz-0001' | jq -e '.conversations[0].sentSince == 4'`, // a text, an image, a card, a quoting text
+	},
+	"docs/how-to/replay-dead-letters.md": {
+		before: connected + mayReplay + `
+kubectl -n shop patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "crm", "uri": "'"$SIMULATOR"'/no-such-page"}]}}'
+` + writes + `
+TOKEN=$(kubectl -n shop create token support --audience tiktok-operator)
+letters() { curl --silent --insecure --header "Authorization: Bearer $TOKEN" "$PRIVATE/v1/namespaces/shop/channels/acme/dead-letters" | grep evt_; }
+retry letters
+kubectl -n shop delete serviceaccount support`,
+		prints: []string{`"sink":"crm","reason":"rejected"`, `"Is it still there?"`, `{"replayed":1}`},
+	},
+	"docs/how-to/replay-events.md": {
+		before: connected + mayReplay + `
+kubectl -n shop patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "crm", "uri": "'"$SINK"'"}]}}'
+` + writes,
+		prints: []string{`"events":`},
+	},
+	"docs/how-to/connect-a-real-tiktok-app.md": {
+		before: connected,
+		prints: []string{"/oauth/callback/"},
+		after:  `kubectl get tiktokapp my-app -o json | jq -e '.spec.scopes | length == 4'`,
+	},
+	"docs/how-to/import-tokens.md": {
+		before: `app
+admin businesses --data '{"openID": "biz-0001", "username": "acme"}'
+admin tokens --data '{"business": "biz-0001"}' >tokens.json
+jq -r .access_token tokens.json >access_token
+jq -r .refresh_token tokens.json >refresh_token`,
+		prints: []string{"\nacme\n"},
+		after: `
+test "$(cat refresh_token)" != "$(jq -r .refresh_token tokens.json)"
+kubectl -n shop get tiktokchannel acme -o json | jq -e '.status.businessID == "biz-0001" and .spec.importTokensFrom == null'`,
+	},
+	"docs/how-to/rotate-the-app-secret.md": {
+		last:   true,
+		before: connected,
+		after: writes + `
+test "$(kubectl -n tiktok-operator-system get secret my-app -o json | jq -r '.data | keys | join(" ")')" = app_secret`,
+	},
+	"docs/how-to/several-tenants.md": {
+		before: connected,
+		prints: []string{"\nyes\n", "\nno\n"},
+		after: `
+channel bakery bread
+retry bash -c 'kubectl -n bakery get tiktokchannel bread -o json | jq -e ".status.conditions[]? | select(.type == \"Stalled\") | .reason == \"AppNotAllowed\""'`,
+	},
+	"docs/how-to/restore-after-a-lost-refresh-token.md": {
+		before: connected + `
+kubectl -n shop get secret acme-tiktok-token -o json | jq 'del(.metadata.uid, .metadata.resourceVersion)' >acme-tiktok-token.yaml
+kubectl -n shop delete secret acme-tiktok-token
+kubectl -n shop wait --for=condition=ReauthorizationRequired tiktokchannel/acme --timeout=1m
+retry link shop acme`,
+		prints: []string{`"reason": "TokenSecretMissing"`},
+	},
+	"docs/how-to/receive-events.md": {
+		before: connected,
+		after: `
+test "$(kubectl -n shop get secret inbox-signing -o json | jq -r '.data | keys | join(" ")')" = secret
+kubectl -n shop get secret inbox-signing -o jsonpath='{.data.secret}' | base64 -d | grep -Ex 'whsec_[A-Za-z0-9+/]{43}='
+kubectl -n shop get tiktokchannel acme -o json | jq -e '.spec.sinks[0].signingSecretRef.name == "inbox-signing"'`,
+	},
+}
