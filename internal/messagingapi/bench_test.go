@@ -37,7 +37,7 @@ func serveOn(b *outboundtest.Bench, policy messaging.Policy) string {
 	b.Helper()
 	api, _ := messagingapitest.New(b, policy, logr.Discard())
 	mux := http.NewServeMux()
-	for _, route := range api.SendRoutes() {
+	for _, route := range messagingapitest.Routes(api) {
 		mux.Handle(route.Pattern, route.Handle)
 	}
 	server := httptest.NewServer(mux)

@@ -1,13 +1,16 @@
 package messagingapi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/messaging"
 	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
@@ -39,6 +42,48 @@ func TestSend(t *testing.T) {
 		s.send(body, nil).message(t)
 	}
 	s.WantArrived(4)
+}
+
+// What becomes of a message is told in the trace of the request that sends it.
+// What TikTok answered is stored behind the answer; who reads what it has just sent is not told that it is not there, nor that it is there twice.
+func TestWhatIsSentCanBeReadAtOnce(t *testing.T) {
+	s := serve(t, messaging.Lenient)
+	for i := range 9 {
+		sent := s.send(`{"text":"one more"}`, nil).message(t)
+		messages := s.conversationURL(s.Conversation) + "/messages"
+		if got := s.do(http.MethodGet, messages+"/"+sent.ID, "", nil, nil); got.status != http.StatusOK {
+			t.Fatalf("message %d: %d %s", i, got.status, got.body)
+		}
+		var list messagingapi.MessageList
+		got := s.do(http.MethodGet, messages, "", nil, nil)
+		if err := json.Unmarshal(got.body, &list); err != nil || len(list.Items) != 2+i+1 {
+			t.Fatalf("after message %d there are %d: %v", i, len(list.Items), err)
+		}
+	}
+}
+
+func TestStatusesAreInTheTraceOfTheRequest(t *testing.T) {
+	s := serve(t, messaging.Lenient)
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	m := s.send(`{"text":"in a trace"}`, map[string]string{"Traceparent": "00-" + trace + "-b7ad6b7169203331-01", "Tracestate": "shop=7"}).message(t)
+	s.Eventually("the status sent", func() bool { return slices.Contains(s.Statuses(m.SendID), cloudevent.StatusSent) })
+	stored, _, err := s.Log.Events(t.Context(), eventlog.Query{ChannelUID: outboundtest.UID, Limit: 100, MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, e := range stored {
+		// That it was delivered comes with a webhook of TikTok's, in a trace of its own.
+		if e.Event == cloudevent.TypeMessageStatus && !bytes.Contains(e.Body, []byte(`"status":"delivered"`)) {
+			told++
+			if e.Trace.TraceID() != trace || e.Trace.State() != "shop=7" {
+				t.Errorf("%s is told in %q, %q", e.Body, e.Trace.Parent(), e.Trace.State())
+			}
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d statuses are told, want accepted and sent", told)
+	}
 }
 
 func TestSendImage(t *testing.T) {
