@@ -81,38 +81,6 @@ func decodeUnusual(body []byte) (*Envelope, *MessageIdentity, error) {
 	return e, identity, nil
 }
 
-// decodeUsual decodes an envelope whose fields have the types that they are documented with, and whose content is a string with an object: each
-// byte is looked at half as often. It returns nil for every other one. Every webhook comes this way.
-func decodeUsual(body []byte) (*Envelope, *MessageIdentity) {
-	var raw struct { // pointers, since null must undo what an earlier field of the name said
-		ClientKey  *string         `json:"client_key"`
-		Event      *string         `json:"event"`
-		CreateTime *int64          `json:"create_time"`
-		UserOpenID *string         `json:"user_openid"`
-		Content    *string         `json:"content"`
-		Fetched    json.RawMessage `json:"fetched"`
-	}
-	if json.Unmarshal(body, &raw) != nil || raw.Event == nil || *raw.Event == "" || raw.Content == nil || raw.Fetched != nil {
-		return nil, nil
-	}
-	content := json.RawMessage(strings.TrimSpace(*raw.Content))
-	identity, err := DecodeMessageIdentity(content)
-	if err != nil || !bytes.HasPrefix(content, []byte("{")) {
-		return nil, nil
-	}
-	e := &Envelope{Event: *raw.Event, Content: content}
-	if raw.ClientKey != nil {
-		e.ClientKey = *raw.ClientKey
-	}
-	if raw.UserOpenID != nil {
-		e.UserOpenID = *raw.UserOpenID
-	}
-	if raw.CreateTime != nil {
-		e.CreateTime = unixTime(number(*raw.CreateTime))
-	}
-	return e, identity
-}
-
 // unwrap takes content out of the string that TikTok sends it in.
 func unwrap(content json.RawMessage) json.RawMessage {
 	if trimmed := bytes.TrimSpace(content); len(trimmed) == 0 || string(trimmed) == "null" {

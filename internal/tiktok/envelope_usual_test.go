@@ -13,6 +13,9 @@ func FuzzUsualEnvelope(f *testing.F) {
 	f.Add([]byte(`{"event":"a\ud800","client_key":"` + "\xff" + `","content":"{}","create_time":-1}`))
 	f.Add([]byte(`{"event":"a","content":"{}","fetched":"true"}`))
 	f.Add([]byte(`{"event":"a","content":"[]"}`))
+	f.Add([]byte(`{"event":"a","content":"{}"}x}`))
+	f.Add([]byte(`{"event":"a","content":"{} {}"} `))
+	f.Add([]byte(`{"event":"a","content":"{\"a\":[1e5,-0.5,true,null,{\"b\":\"\\u00e9\"}]}"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		short, shortIdentity := decodeUsual(body)
 		if short == nil {
