@@ -40,6 +40,7 @@ const clusterEvery = 2 * time.Second
 // run wires the manager and returns when ctx ends and every refresh that was under way is stored.
 func run(ctx context.Context, o *options, log logr.Logger) error {
 	collectEarly()
+	process.BoundMemory(log)
 	ctrl.SetLogger(log)
 	log.Info("Starting", "version", version, "namespace", o.Namespace)
 	cfg, err := o.RESTConfig()

@@ -39,6 +39,7 @@ import (
 // run wires the webhook binary and returns when ctx ends and everything that was under way is settled. The event log closes last.
 func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	ctrl.SetLogger(log)
+	process.BoundMemory(log)
 	log.Info("Starting", "version", version, "namespace", o.Namespace)
 	cfg, err := o.RESTConfig()
 	if err != nil {

@@ -1,0 +1,25 @@
+package process
+
+import (
+	"math"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/go-logr/logr"
+)
+
+// memoryShare of a container's memory is for what the garbage collector manages; the rest is for the binary and what the kernel keeps for it.
+const memoryShare = 0.85
+
+// BoundMemory has the garbage collector keep to the memory limit of the container, which it does not know by itself: it lets the heap grow to twice
+// what is in use, and the kernel ends who exceeds the limit. $GOMEMLIMIT overrules it, and $AUTOMEMLIMIT is another share, or "off".
+func BoundMemory(log logr.Logger) { boundMemory(log, memlimit.FromCgroup) }
+
+func boundMemory(log logr.Logger, limit memlimit.Provider) {
+	bytes, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(limit))
+	switch {
+	case err != nil: // there are no control groups, as on a developer's machine
+		log.V(1).Info("The container's memory limit is not known", "reason", err.Error())
+	case bytes != math.MaxInt64:
+		log.Info("The garbage collector keeps to a memory limit", "bytes", bytes)
+	}
+}

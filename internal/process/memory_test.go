@@ -1,0 +1,40 @@
+package process
+
+import (
+	"errors"
+	"math"
+	"os"
+	"runtime/debug"
+	"testing"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/go-logr/logr/testr"
+)
+
+func TestBoundMemory(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit memlimit.Provider
+		env   string
+		want  int64
+	}{
+		"a container's limit": {memlimit.Limit(512 << 20), "", 456340275},
+		"none":                {func() (uint64, error) { return 0, memlimit.ErrNoLimit }, "", math.MaxInt64},
+		"not known":           {func() (uint64, error) { return 0, errors.New("no control groups") }, "", 1 << 40},
+		"overruled":           {memlimit.Limit(512 << 20), "1TiB", 1 << 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOMEMLIMIT", tt.env)
+			if tt.env == "" {
+				if err := os.Unsetenv("GOMEMLIMIT"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := debug.SetMemoryLimit(1 << 40)
+			t.Cleanup(func() { debug.SetMemoryLimit(before) })
+			boundMemory(testr.New(t), tt.limit)
+			if got := debug.SetMemoryLimit(-1); got != tt.want {
+				t.Errorf("the limit is %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
