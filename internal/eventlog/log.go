@@ -29,7 +29,7 @@ type Log struct {
 	epoch      int64
 	epochEnded chan struct{}
 
-	// The keeping of an external server's streams.
+	// The keeping of an external server's streams, and of the connections to it.
 	reconnected chan struct{}
 	stopKeeping context.CancelFunc
 	keeping     sync.WaitGroup
@@ -88,6 +88,8 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 		l.stopKeeping = stop
 		l.keeping.Go(func() { l.keep(keeping) })
+		l.keeping.Go(func() { l.leaveIsolated(keeping, "append", l.conn) })
+		l.keeping.Go(func() { l.leaveIsolated(keeping, "read", l.readConn) })
 	}
 	return l, nil
 }

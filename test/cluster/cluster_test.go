@@ -113,9 +113,10 @@ func (r *received) check(want int) (problems []string, repeated int) {
 }
 
 // TestReplicasOnACluster: everything that was acknowledged arrives, each conversation in its order, although a replica is killed, the server
-// that leads the stream is killed and comes back, the next leader is cut off for a while, and a replica is paused for longer than it may hold its channels and then goes on.
+// that leads the stream is killed and comes back, the next leader is cut off from the other servers (not from its clients) and later paused, and a
+// replica is paused for longer than it may hold its channels and then goes on.
 func TestReplicasOnACluster(t *testing.T) {
-	nodes := startNodes(t)
+	nodes, net := startNodes(t)
 	var urls []string
 	for _, n := range nodes {
 		urls = append(urls, n.url())
@@ -149,12 +150,26 @@ func TestReplicasOnACluster(t *testing.T) {
 	leader.Kill()
 	at(4, "deliveries without the server that led")
 	leader.start()
+	wait(t, time.Minute, "the server to be one of three again", leader.healthy)
 	cut := leaderOf(t, nodes, cluster)
-	cut.Signal(syscall.SIGSTOP) // nobody hears of it, and it hears of nobody
-	at(5, "deliveries with the server back, and another one cut off")
-	cut.Signal(syscall.SIGCONT)
+	net.cutOff(cut.number)
+	var others []string
+	for _, n := range nodes {
+		if n != cut {
+			others = append(others, n.url())
+		}
+	}
+	wait(t, time.Minute, "another leader on the other side of the cut", func() bool { return leaderOf(t, nodes, strings.Join(others, ",")) != cut })
+	at(5, "deliveries with the server back, and another one cut off from it")
+	net.mend()
+	wait(t, time.Minute, "the server that was cut off to have what the others have", cut.healthy)
+	paused := leaderOf(t, nodes, cluster)
+	paused.Signal(syscall.SIGSTOP)
+	at(6, "deliveries with the network whole, and a server that hangs")
+	paused.Signal(syscall.SIGCONT)
+	wait(t, time.Minute, "the server that hung to have what the others have", paused.healthy)
 	replicas[1].Signal(syscall.SIGSTOP)
-	at(6, "deliveries while a replica is paused")
+	at(7, "deliveries while a replica is paused")
 	time.Sleep(12 * time.Second) // it is the pause itself: longer than a replica may hold what it does not renew
 	replicas[1].Signal(syscall.SIGCONT)
 	<-sent

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -33,7 +35,7 @@ func openLog(ctx context.Context, urls string) (*eventlog.Log, error) {
 	err := program.Wait(ctx, time.Minute, "the event log in the cluster", func() (bool, error) {
 		try, cancel := context.WithTimeout(ctx, 10*time.Second) // a cluster without a leader does not answer
 		defer cancel()
-		log, last = eventlog.Open(try, eventlog.Options{URL: urls, Replicas: 3})
+		log, last = eventlog.Open(try, eventlog.Options{URL: urls, Replicas: 3, Log: logger()})
 		return last == nil, nil
 	})
 	if err != nil {
@@ -42,13 +44,25 @@ func openLog(ctx context.Context, urls string) (*eventlog.Log, error) {
 	return log, nil
 }
 
+// logger of a replica: what it says is shown if the test fails.
+func logger() logr.Logger {
+	return funcr.New(func(prefix, args string) {
+		fmt.Fprintln(os.Stderr, time.Now().Format("15:04:05.000"), prefix, args)
+	}, funcr.Options{})
+}
+
 func startReplica(t *testing.T, name, urls, sink string) *program.Process {
 	t.Helper()
 	p, err := program.Start(os.Args[0], filepath.Join(t.TempDir(), name+".log"), roleReplica, name, urls, sink)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Kill)
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("replica %s:\n%s", name, p.Output())
+		}
+	})
 	return p
 }
 
@@ -65,11 +79,11 @@ func runReplica(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	shared, err := ownership.New(ownership.Options{Store: leases, ID: args[0]})
+	shared, err := ownership.New(ownership.Options{Store: leases, ID: args[0], Logger: logger()})
 	if err != nil {
 		return err
 	}
-	d, err := dispatch.New(dispatch.Options{Log: log, AllowPrivateSinks: true, Ownership: shared})
+	d, err := dispatch.New(dispatch.Options{Log: log, AllowPrivateSinks: true, Ownership: shared, Logger: logger()})
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,16 @@ func Start(path, logFile string, args ...string) (*Process, error) {
 // PID is the process's number.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// Output is the end of what it has written, in 64 KiB.
+func (p *Process) Output() string {
+	const most = 64 << 10
+	text, err := os.ReadFile(p.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-most):])
+}
+
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
