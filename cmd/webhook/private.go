@@ -20,6 +20,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound"
 	"github.com/tiktok-operator/tiktok-operator/internal/projection"
+	"github.com/tiktok-operator/tiktok-operator/internal/sinkapi"
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
 )
 
@@ -34,12 +35,14 @@ func (s *servers) private(authorizations *oauth.Handler, apps *appclient.Pool, t
 		return err
 	}
 	letters := &deadletter.API{Reader: s.mgr.GetClient(), Events: s.events, Logger: s.log.WithName("deadletter")}
+	sinks := &sinkapi.API{Reader: s.mgr.GetClient(), Events: s.events, Logger: s.log.WithName("sinks")}
 	authorize := channelapi.Route{
 		Pattern: oauth.APIPattern, Verb: "create", Subresource: oauth.APISubresource, Handle: authorizations.API().ServeHTTP,
 	}
 	mux := http.NewServeMux()
 	mux.Handle(messagingapi.OpenAPIPattern, messagingapi.OpenAPI())
-	for _, route := range slices.Concat([]channelapi.Route{authorize}, letters.Routes(), messages.SendRoutes(), messages.ReadRoutes()) {
+	routes := slices.Concat([]channelapi.Route{authorize}, letters.Routes(), sinks.Routes(), messages.SendRoutes(), messages.ReadRoutes())
+	for _, route := range routes {
 		handle := s.tracer.Handler(route.Pattern, route.Handle) // behind the gate: a stranger has nothing recorded
 		mux.Handle(route.Pattern, gate.Require(access.Rule{Verb: route.Verb, Subresource: route.Subresource}, handle))
 	}

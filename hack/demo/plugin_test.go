@@ -72,8 +72,13 @@ func TestPlugin(t *testing.T) {
 
 	table, _ := kubectl(0, "status")
 	has("status", table, "demo", "True")
-	screen, _ := kubectl(0, "status", "demo")
-	has("status demo", screen, "biz-0001", "TokenFresh", "Access token expires", "EVENT", "Authorized")
+	screen, _ := kubectl(0, append([]string{"status", "demo"}, api...)...)
+	has("status demo", screen, "biz-0001", "TokenFresh", "Access token expires", "WAITING", "EVENT", "Authorized")
+	if strings.Contains(screen, "cannot be read") {
+		t.Errorf("status demo: %s", screen)
+	}
+	screen, _ = kubectl(0, "status", "demo", "--api-url=https://127.0.0.1:1")
+	has("status demo without the private API", screen, "biz-0001", "What waits for the sinks cannot be read")
 	screen, _ = kubectl(0, "status", "demo", "-o", "yaml")
 	has("status demo -o yaml", screen, "kind: TiktokChannel", "businessID: biz-0001")
 	table, _ = kubectl(0, "status", "-o", "json")

@@ -18,6 +18,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi/messagingapitest"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
 	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
+	"github.com/tiktok-operator/tiktok-operator/internal/sinkapi"
 )
 
 // TestEveryCallIsDocumented: nothing is served that the document does not have, with the Role that it needs, and nothing is in it that is not served.
@@ -37,7 +38,7 @@ func TestEveryCallIsDocumented(t *testing.T) {
 		t.Fatalf("no document of OpenAPI 3.1: %q, %v", doc.OpenAPI, err)
 	}
 	api, _ := messagingapitest.New(outboundtest.New(t), messaging.Lenient, logr.Discard())
-	routes := slices.Concat(messagingapitest.Routes(api), (&deadletter.API{}).Routes(), []channelapi.Route{
+	routes := slices.Concat(messagingapitest.Routes(api), (&deadletter.API{}).Routes(), (&sinkapi.API{}).Routes(), []channelapi.Route{
 		{Pattern: "POST " + oauth.APIPattern, Verb: "create", Subresource: oauth.APISubresource},
 	})
 	served := map[string]bool{}

@@ -58,7 +58,7 @@ func Command(version string) *cobra.Command {
 	}
 	t.AddFlags(root.PersistentFlags())
 	g := gateway.New(t)
-	root.AddCommand(status.Command(t, clock.RealClock{}), authorize.Command(t, g), refresh.Command(t, clock.RealClock{}),
+	root.AddCommand(status.Command(t, g, clock.RealClock{}), authorize.Command(t, g), refresh.Command(t, clock.RealClock{}),
 		imports.Command(t), bundle.Command(t, version, clock.RealClock{}), versionCommand(version))
 	root.AddCommand(conversations.Commands(t, g, clock.RealClock{})...)
 	root.AddCommand(deadletters.Commands(t, g)...)

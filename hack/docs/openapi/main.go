@@ -17,6 +17,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/deadletter"
 	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
 	"github.com/tiktok-operator/tiktok-operator/internal/oauth"
+	"github.com/tiktok-operator/tiktok-operator/internal/sinkapi"
 )
 
 //go:embed api.yaml
@@ -49,7 +50,7 @@ func document(root string) ([]byte, error) {
 	if err := yaml.UnmarshalStrict(calls, &doc); err != nil {
 		return nil, fmt.Errorf("reading api.yaml: %w", err)
 	}
-	source, err := schema.ReadSource(root, "internal/messagingapi", "internal/cloudevent", "internal/deadletter", "internal/oauth")
+	source, err := schema.ReadSource(root, "internal/messagingapi", "internal/cloudevent", "internal/deadletter", "internal/sinkapi", "internal/oauth")
 	if err != nil {
 		return nil, err
 	}
@@ -57,13 +58,13 @@ func document(root string) ([]byte, error) {
 		Source: source, Refs: "#/components/schemas/", Defs: map[string]schema.Object{},
 		Names: map[reflect.Type]string{
 			reflect.TypeFor[deadletter.List](): "DeadLetterList", reflect.TypeFor[deadletter.Letter](): "DeadLetter",
-			reflect.TypeFor[deadletter.Event](): "DeadEvent",
+			reflect.TypeFor[deadletter.Event](): "DeadEvent", reflect.TypeFor[sinkapi.List](): "SinkList",
 		},
 	}
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[messagingapi.SendRequest](), reflect.TypeFor[messagingapi.MessageList](), reflect.TypeFor[messagingapi.ConversationList](),
 		reflect.TypeFor[deadletter.List](), reflect.TypeFor[deadletter.Replayed](), reflect.TypeFor[deadletter.Replaying](),
-		reflect.TypeFor[oauth.Authorization](),
+		reflect.TypeFor[sinkapi.List](), reflect.TypeFor[oauth.Authorization](),
 	} {
 		if _, err := b.TypeOf(t); err != nil {
 			return nil, err

@@ -20,11 +20,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
+	"github.com/tiktok-operator/tiktok-operator/internal/sinkapi"
 )
 
 // Command is kubectl tiktok status.
-func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
+func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobra.Command {
 	var all bool
 	var format string
 	cmd := &cobra.Command{
@@ -52,8 +54,10 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 					identify(&channel)
 					return target.Failed(encode(cmd.OutOrStdout(), &channel, format))
 				}
-				happened, err := lastEvents(cmd.Context(), c, &channel)
-				return target.Failed(screen(cmd.OutOrStdout(), &channel, happened, err, now.Now()))
+				about := extras{now: now.Now()}
+				about.happened, about.eventsErr = lastEvents(cmd.Context(), c, &channel)
+				about.waiting, about.sinksErr = waiting(cmd.Context(), g, &channel)
+				return target.Failed(screen(cmd.OutOrStdout(), &channel, about))
 			}
 			if all {
 				namespace = metav1.NamespaceAll
@@ -73,6 +77,7 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&format, "output", "o", "", "json or yaml: the objects themselves; wide: a table with more columns")
+	g.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Show the channels of every namespace")
 	return cmd
 }
@@ -128,7 +133,16 @@ func failing(c *v1alpha1.TiktokChannel) string {
 	return strings.Join(names, ",")
 }
 
-func screen(out io.Writer, c *v1alpha1.TiktokChannel, happened []corev1.Event, unknown error, now time.Time) error {
+// extras are what a screen shows beside the channel itself, and why it cannot.
+type extras struct {
+	now                 time.Time
+	happened            []corev1.Event
+	waiting             map[string]sinkapi.Sink
+	eventsErr, sinksErr error
+}
+
+func screen(out io.Writer, c *v1alpha1.TiktokChannel, about extras) error {
+	now, happened := about.now, about.happened
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintf(w, "Channel:\t%s/%s\n", c.Namespace, c.Name)
 	_, _ = fmt.Fprintf(w, "App:\t%s\n", c.Spec.AppRef.Name)
@@ -146,13 +160,7 @@ func screen(out io.Writer, c *v1alpha1.TiktokChannel, happened []corev1.Event, u
 	for _, cond := range c.Status.Conditions {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", cond.Type, cond.Status, cond.Reason, cond.Message)
 	}
-	if len(c.Spec.Sinks) > 0 {
-		_, _ = fmt.Fprintln(w, "\nSINK\tSTATE\tSINCE\tMESSAGE")
-	}
-	for i := range c.Spec.Sinks {
-		s := sinkStatus(c, c.Spec.Sinks[i].Name)
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.State, relative(&s.Since, now), s.Message)
-	}
+	sinks(w, c, about)
 	if len(happened) > 0 {
 		_, _ = fmt.Fprintln(w, "\nEVENT\tREASON\tLAST\tMESSAGE")
 	}
@@ -160,8 +168,11 @@ func screen(out io.Writer, c *v1alpha1.TiktokChannel, happened []corev1.Event, u
 		e := &happened[i]
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.Reason, relative(lastTime(e), now), e.Message)
 	}
-	if unknown != nil {
-		_, _ = fmt.Fprintf(w, "\nEvents cannot be read: %v\n", unknown)
+	if about.eventsErr != nil {
+		_, _ = fmt.Fprintf(w, "\nEvents cannot be read: %v\n", about.eventsErr)
+	}
+	if about.sinksErr != nil {
+		_, _ = fmt.Fprintf(w, "\nWhat waits for the sinks cannot be read: %v\n", about.sinksErr)
 	}
 	return w.Flush()
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/sinkapi"
 )
 
 func TestAChannelIsShownWithItsReasonsAndClock(t *testing.T) {
@@ -27,13 +28,20 @@ func TestAChannelIsShownWithItsReasonsAndClock(t *testing.T) {
 	}
 
 	var one, many strings.Builder
-	if err := screen(&one, &c, happened, errors.New("forbidden"), now); err != nil {
+	three, since := 3, now.Add(-11*time.Minute)
+	if err := screen(&one, &c, extras{
+		now: now, happened: happened, eventsErr: errors.New("forbidden"), sinksErr: errors.New("no pod"),
+		waiting: map[string]sinkapi.Sink{"crm": {Name: "crm", Pending: &three, AtLeast: true, OldestAt: &since}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := table(&many, []v1alpha1.TiktokChannel{c}, true, now); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"shop/main", "in 3h", "5m ago", "Waiting", "not yet", "crm", "Failing", "refused", "archive", "Healthy", "7m ago", "crm takes no events", "8h ago", "forbidden"} {
+	for _, want := range []string{
+		"shop/main", "in 3h", "5m ago", "Waiting", "not yet", "crm", "Failing", "refused", "archive", "Healthy", "7m ago", "crm takes no events", "8h ago", "forbidden",
+		"3+", "11m ago", "?", "no pod",
+	} {
 		if !strings.Contains(one.String(), want) {
 			t.Errorf("the screen lacks %q:\n%s", want, one.String())
 		}
