@@ -206,7 +206,7 @@ func account(ctx context.Context, g *guide) error {
 		&corev1.ServiceAccount{ObjectMeta: meta},
 		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{v1alpha1.Group}, Verbs: []string{"get", "list", "watch", "create"},
-			Resources: []string{"tiktokchannels/messages", "tiktokchannels/events", "tiktokchannels/authorization"},
+			Resources: []string{"tiktokchannels/messages", "tiktokchannels/events", "tiktokchannels/sinks", "tiktokchannels/authorization"},
 		}}},
 		&rbacv1.RoleBinding{
 			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},

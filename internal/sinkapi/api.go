@@ -124,7 +124,7 @@ func (a *API) count(ctx context.Context, ch *v1alpha1.TiktokChannel, sink *Sink)
 		}
 		pending += n
 	}
-	sink.Pending = ptr.To(int(pending)) //nolint:gosec // it is counted
+	sink.Pending = ptr.To(int(pending))
 	if pending == 0 {
 		return nil
 	}

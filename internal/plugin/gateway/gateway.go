@@ -139,7 +139,7 @@ func problem(resp *http.Response, text []byte) error {
 	case http.StatusUnauthorized:
 		message += "\n  the token of a kubeconfig is seldom made for the API; --as-service-account NAME requests one that is"
 	case http.StatusForbidden:
-		message += "\n  the ClusterRoles …-channel-reader and …-channel-messenger of the operator grant what this needs"
+		message += "\n  the ClusterRoles …-channel-viewer, …-channel-reader and …-channel-messenger of the operator grant what this needs"
 	}
 	return errors.New(message)
 }
