@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"testing"
 	"time"
 
@@ -14,57 +12,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog/eventlogtest"
 )
 
 const (
 	eventsStream = "TIKTOK_EVENTS"
 	patience     = 30 * time.Second
 )
-
-// startServer starts an external server; with routes, as one of a cluster.
-func startServer(t *testing.T, opts *server.Options) *server.Server {
-	t.Helper()
-	opts.Host, opts.NoSigs, opts.JetStream, opts.StoreDir, opts.NoLog = "127.0.0.1", true, true, t.TempDir(), true
-	if opts.Port == 0 {
-		opts.Port = -1
-	}
-	ns, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns.Start()
-	t.Cleanup(func() { ns.Shutdown(); ns.WaitForShutdown() })
-	if !ns.ReadyForConnections(patience) {
-		t.Fatal("the server does not listen")
-	}
-	return ns
-}
-
-// startCluster starts three servers, and returns the URL of all.
-func startCluster(t *testing.T) string {
-	t.Helper()
-	const n = 3
-	var routes []*url.URL
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		ports = append(ports, port)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
-	}
-	urls := ""
-	for i, port := range ports {
-		ns := startServer(t, &server.Options{
-			ServerName: fmt.Sprintf("n%d", i), Routes: routes, Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
-		})
-		urls += "," + ns.ClientURL()
-	}
-	return urls[1:]
-}
 
 // admin is a connection past the event log.
 func admin(t *testing.T, url string) (*nats.Conn, jetstream.JetStream) {
@@ -93,7 +47,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 
 func TestClusterKeepsThreeCopies(t *testing.T) {
 	t.Parallel()
-	url := startCluster(t)
+	url := eventlogtest.Cluster(t)
 	_, js := admin(t, url)
 	for i, step := range []struct{ ask, want int }{{1, 1}, {0, 3}, {0, 3}, {1, 1}, {3, 3}} {
 		l := open(t, eventlog.Options{URL: url, Replicas: step.ask})
@@ -117,7 +71,7 @@ func TestClusterKeepsThreeCopies(t *testing.T) {
 
 func TestFullClusterRefuses(t *testing.T) {
 	t.Parallel()
-	l := open(t, eventlog.Options{URL: startCluster(t), MaxBytes: 1 << 20})
+	l := open(t, eventlog.Options{URL: eventlogtest.Cluster(t), MaxBytes: 1 << 20})
 	r := record("")
 	r.Body = make([]byte, 100<<10)
 	var err error
@@ -146,7 +100,7 @@ func TestFullClusterRefuses(t *testing.T) {
 
 func TestLostStreamsAreMadeAnew(t *testing.T) {
 	t.Parallel()
-	url := startServer(t, &server.Options{}).ClientURL()
+	url := eventlogtest.Server(t, &server.Options{}).ClientURL()
 	_, js := admin(t, url)
 	a, b := open(t, eventlog.Options{URL: url}), open(t, eventlog.Options{URL: url})
 	store(t, a, "ch", "c", 5)
@@ -194,7 +148,7 @@ func TestLostStreamsAreMadeAnew(t *testing.T) {
 // TestLaggingServerHidesNothing stands in for a server that lags: it is the only one that answers reads, and finds nothing.
 func TestLaggingServerHidesNothing(t *testing.T) {
 	t.Parallel()
-	url := startServer(t, &server.Options{}).ClientURL()
+	url := eventlogtest.Server(t, &server.Options{}).ClientURL()
 	l := open(t, eventlog.Options{URL: url})
 	store(t, l, "ch", "c", 2)
 	conn, js := admin(t, url)

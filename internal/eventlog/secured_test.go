@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog/eventlogtest"
 )
 
 // authority signs certificates.
@@ -177,7 +178,7 @@ func secured(t *testing.T, a *authority, acc *account, opts *server.Options) *se
 	}
 	opts.SystemAccount = acc.system
 	opts.TrustedOperators, opts.AccountResolver = []*jwt.OperatorClaims{acc.operator}, resolver
-	return startServer(t, opts)
+	return eventlogtest.Server(t, opts)
 }
 
 // A NATS that takes only TLS, with a client's certificate and credentials: the right files open it, and each that is missing or wrong is refused

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog/eventlogtest"
 )
 
 // scrape is what a log's collector exports, as "bytes events" and "limit events".
@@ -83,7 +84,7 @@ func usages(t *testing.T, l *eventlog.Log) map[string]eventlog.Usage {
 }
 
 func TestUsageOfAnExternalServerIsUnboundedUnlessTheOptionsSayOtherwise(t *testing.T) {
-	ns := startServer(t, &server.Options{})
+	ns := eventlogtest.Server(t, &server.Options{})
 	l := open(t, eventlog.Options{URL: ns.ClientURL()})
 	appendRecord(t, l, record("m1"))
 	values := scrape(t, l)

@@ -28,13 +28,18 @@ type reading struct {
 
 func serveReading(t *testing.T, change ...func(*messagingapi.Streams)) *reading {
 	t.Helper()
-	b := outboundtest.New(t)
+	return serveReadingOn(t, outboundtest.New(t), change...)
+}
+
+// serveReadingOn serves the whole API on a bench.
+func serveReadingOn(t *testing.T, b *outboundtest.Bench, change ...func(*messagingapi.Streams)) *reading {
+	t.Helper()
 	api, streams := messagingapitest.New(b, messaging.Lenient, testr.New(t))
 	for _, f := range change {
 		f(streams)
 	}
 	mux := http.NewServeMux()
-	for _, route := range api.ReadRoutes() {
+	for _, route := range messagingapitest.Routes(api) {
 		mux.Handle(route.Pattern, route.Handle)
 	}
 	server := httptest.NewUnstartedServer(mux)

@@ -60,20 +60,32 @@ type Bench struct {
 	Conversation string
 }
 
-// New makes a Bench.
+// New makes a Bench with an embedded event log.
 func New(t testing.TB) *Bench {
 	t.Helper()
-	b := &Bench{TB: t, Clock: clocktesting.NewFakeClock(clock.RealClock{}.Now())}
+	log, err := eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: syncing(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	return NewOn(t, log)
+}
+
+// Replica is the same bench for another process, which has the event log open too.
+func (b *Bench) Replica(log *eventlog.Log) *Bench {
+	r := *b
+	r.Log, r.States = log, projection.New(log)
+	return &r
+}
+
+// NewOn makes a Bench on an event log.
+func NewOn(t testing.TB, log *eventlog.Log) *Bench {
+	t.Helper()
+	b := &Bench{TB: t, Clock: clocktesting.NewFakeClock(clock.RealClock{}.Now()), Log: log, States: projection.New(log)}
 	b.Sim = simulator.New(simulator.Options{Clock: b.Clock})
 	server := httptest.NewServer(b.Sim)
 	t.Cleanup(func() { b.Sim.Close(); server.CloseClientConnections(); server.Close() })
 	b.API = server.URL + "/open_api/v1.3/"
-	var err error
-	if b.Log, err = eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: syncing(t)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Log.Close() })
-	b.States = projection.New(b.Log)
 
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
