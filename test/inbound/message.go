@@ -44,7 +44,7 @@ func read(r *http.Request, source string) (d Delivery, whole bool) {
 		ConversationID string `json:"conversationID"`
 	}
 	if err := json.Unmarshal(body, &data); err != nil {
-		d.Problem = "its data is not what it should be: " + err.Error()
+		d.Problem = fmt.Sprintf("its data is not what it should be: %v; %s %s with %v has %.200q", err, r.Method, r.URL, r.Header, body)
 		return d, true
 	}
 	if _, err := fmt.Sscanf(data.Text, textPrefix+" %d %d", &d.Conversation, &d.Number); err != nil {
