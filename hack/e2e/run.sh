@@ -32,7 +32,9 @@ kubectl=${KUBECTL:-kubectl}
 for name in manager webhook tiktok-simulator; do
 	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$scratch/bin/$name" "./cmd/$name"
 done
-CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$scratch/bin/e2e-sink" ./test/e2e/sink
+for name in sink nats ingress; do
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$scratch/bin/e2e-$name" "./test/e2e/$name"
+done
 (cd hack/image && go run . -version "$version" -registry "$registry" -arch "$(go env GOARCH)" -out "$scratch/images" "$scratch"/bin/*)
 if [[ ${#LOAD[@]} -gt 0 ]]; then
 	for archive in "$scratch"/images/*.tar; do

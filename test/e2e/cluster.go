@@ -33,6 +33,8 @@ type cluster struct {
 	t *testing.T
 	// places are the local addresses that hosts of URLs are reached at, through port-forwards.
 	places map[string]string
+	// apart: the simulator is not in the operator's namespace, beside the webhook.
+	apart bool
 }
 
 func open(t *testing.T) *cluster {

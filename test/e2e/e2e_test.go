@@ -41,11 +41,12 @@ func TestChartOnARealCluster(t *testing.T) {
 	c := open(t)
 	t.Log("install")
 	c.prepare()
-	c.install("--set", "manager.replicas=1")
+	beside := []string{"--set", "simulator.enabled=true", "--set", "simulator.autoConsent=true"}
+	c.install(append(beside, "--set", "manager.replicas=1")...)
 	c.run("HELM", "test", "tiktok-operator", "-n", operator, "--timeout", "2m")
 	c.forwardAll()
 	t.Log("authorize, receive, reply")
-	c.create()
+	c.create(operator, "tiktok-operator-simulator")
 	c.authorize()
 	c.say("Hello from a pod")
 	conversation := c.hears("Hello from a pod")
@@ -56,7 +57,7 @@ func TestChartOnARealCluster(t *testing.T) {
 	before := c.tokens()
 	c.scale(team, "sink", 0)
 	c.say("Kept over the upgrade")
-	c.install("--set", "manager.replicas=2", "--set", "logging.level=debug")
+	c.install(append(beside, "--set", "manager.replicas=2", "--set", "logging.level=debug")...)
 	c.scale(team, "sink", 1)
 	c.forwardAll()
 	c.hears("Kept over the upgrade")
@@ -87,6 +88,53 @@ func TestChartOnARealCluster(t *testing.T) {
 	if err := c.List(t.Context(), &roles, client.MatchingLabels{"app.kubernetes.io/part-of": "tiktok-operator"}); err != nil || len(roles.Items) > 0 {
 		t.Errorf("%d ClusterRoles stayed: %v", len(roles.Items), err)
 	}
+
+	t.Log("install again, several replicas on an external NATS: more of them, one less, and all that was said arrives")
+	c.external()
+	c.install(append(shared(2), "--set", "manager.replicas=2")...)
+	c.forwardAll()
+	c.create(team, "simulator")
+	c.authorize()
+	c.say("Hello from two replicas")
+	c.hears("Hello from two replicas")
+	c.install(append(shared(3), "--set", "manager.replicas=2")...)
+	c.forwardAll()
+	c.say("Hello from three replicas")
+	c.evict("webhook")
+	c.say("Hello while one is evicted")
+	conversation = c.hears("Hello while one is evicted")
+	c.hears("Hello from three replicas")
+	c.available()
+	c.forwardAll()
+	c.reply(conversation, "Hello from one of them")
+	c.remove(&v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "acme"}})
+	c.remove(&v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "simulator"}})
+	c.run("HELM", "uninstall", "tiktok-operator", "-n", operator, "--wait", "--timeout", "3m")
+}
+
+// shared are the values of webhook replicas that share an external NATS.
+func shared(replicas int) []string {
+	return []string{"--set", "eventLog.nats.url=nats://nats." + team + ":4222", "--set", fmt.Sprintf("webhook.replicas=%d", replicas)}
+}
+
+// external runs a NATS server, and a simulator of TikTok that reaches the webhook through an ingress.
+func (c *cluster) external() {
+	c.t.Helper()
+	c.apart = true
+	c.serve("nats", 4222, 4222, corev1.Container{Name: "nats", Image: image("e2e-nats")})
+	c.serve("simulator", 9400, 9400,
+		corev1.Container{
+			Name: "simulator", Image: image("tiktok-simulator"), Args: []string{"--bind-address=:9400", "--app-id=sim-app", "--auto-consent=true"},
+			Env: []corev1.EnvVar{{Name: "TIKTOK_OPERATOR_APP_SECRET", Value: "sim-secret"}},
+		},
+		corev1.Container{Name: "ingress", Image: image("e2e-ingress"), Args: []string{"tiktok-operator-webhook-public." + operator}},
+	)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: operator, Name: "simulator"}, StringData: map[string]string{"app_secret": "sim-secret"},
+	}
+	if err := c.Create(c.t.Context(), secret); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // prepare makes the namespaces, and a volume where the cluster cannot make one.
@@ -116,29 +164,43 @@ func (c *cluster) prepare() {
 		}
 		c.t.Cleanup(func() { c.run("KUBECTL", "delete", "pv", volume.Name, "--wait=false") })
 	}
-	labels := map[string]string{"app": "sink"}
+	c.serve("sink", 80, 8080, corev1.Container{Name: "sink", Image: image("e2e-sink")})
+}
+
+// image of this test's own.
+func image(name string) string {
+	return os.Getenv("E2E_REGISTRY") + "/" + name + ":" + os.Getenv("E2E_VERSION")
+}
+
+// serve runs a pod behind a Service in the team's namespace.
+func (c *cluster) serve(name string, port, targetPort int32, containers ...corev1.Container) {
+	c.t.Helper()
+	labels := map[string]string{"app": name}
 	no, yes := false, true
+	for i := range containers {
+		containers[i].ImagePullPolicy = corev1.PullNever
+		containers[i].SecurityContext = &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		}
+		containers[i].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	}
 	for _, object := range []client.Object{
-		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "sink"}, Spec: corev1.ServiceSpec{
-			Selector: labels, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}},
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name}, Spec: corev1.ServiceSpec{
+			Selector: labels, Ports: []corev1.ServicePort{{Port: port, TargetPort: intstr.FromInt32(targetPort)}},
 		}},
-		&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "sink"}, Spec: appsv1.DeploymentSpec{
+		&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name}, Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{
 				AutomountServiceAccountToken: &no,
 				SecurityContext: &corev1.PodSecurityContext{
 					RunAsNonRoot: &yes, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 				},
-				Containers: []corev1.Container{{
-					Name: "sink", Image: os.Getenv("E2E_REGISTRY") + "/e2e-sink:" + os.Getenv("E2E_VERSION"), ImagePullPolicy: corev1.PullNever,
-					SecurityContext: &corev1.SecurityContext{
-						AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-					},
-				}},
+				Containers: containers,
+				Volumes:    []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 			}},
 		}},
 	} {
-		if err := c.Create(ctx, object); err != nil {
+		if err := c.Create(c.t.Context(), object); err != nil {
 			c.t.Fatal(err)
 		}
 	}
@@ -150,7 +212,6 @@ func (c *cluster) install(args ...string) {
 	c.run("HELM", append([]string{
 		"upgrade", "--install", "tiktok-operator", "../../charts/tiktok-operator", "-n", operator, "--wait", "--timeout", "4m",
 		"--set", "image.registry=" + os.Getenv("E2E_REGISTRY"), "--set", "image.tag=" + os.Getenv("E2E_VERSION"), "--set", "image.pullPolicy=Never",
-		"--set", "simulator.enabled=true", "--set", "simulator.autoConsent=true",
 	}, args...)...)
 	c.available()
 }
@@ -180,19 +241,24 @@ func (c *cluster) forwardAll() {
 		return err == nil && d.Status.AvailableReplicas == 1, err
 	})
 	c.forward(publicHost, operator, "tiktok-operator-webhook-public", "80")
-	c.forward(simulatorHost, operator, "tiktok-operator-simulator", "9400")
+	if !c.apart {
+		c.forward(simulatorHost, operator, "tiktok-operator-simulator", "9400")
+	} else {
+		c.forward(simulatorHost, team, "simulator", "9400")
+	}
 	c.forward(privateHost, operator, "tiktok-operator-webhook-private", "443")
 	c.forward(sinkHost, team, "sink", "80")
 }
 
-func (c *cluster) create() {
+// create makes an app and a channel, of a simulator that is a Service.
+func (c *cluster) create(namespace, simulator string) {
 	c.t.Helper()
 	for _, object := range []client.Object{
 		&v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "simulator"}, Spec: v1alpha1.TiktokAppSpec{
 			AppID: "sim-app", PublicURL: "http://" + publicHost,
-			SecretRef: v1alpha1.AppSecretReference{Namespace: operator, Name: "tiktok-operator-simulator"},
+			SecretRef: v1alpha1.AppSecretReference{Namespace: operator, Name: simulator},
 			Endpoints: &v1alpha1.AppEndpoints{
-				API:       "http://tiktok-operator-simulator." + operator + ":9400/open_api/v1.3/",
+				API:       "http://" + simulator + "." + namespace + ":9400/open_api/v1.3/",
 				Authorize: "http://" + simulatorHost + "/v2/auth/authorize",
 			},
 		}},
@@ -297,7 +363,7 @@ func (c *cluster) reply(conversation, text string) {
 	reader := binding.DeepCopy()
 	reader.Name, reader.RoleRef.Name = "crm-reads", "tiktok-operator-channel-reader"
 	for _, err := range []error{c.Create(ctx, account), c.Create(ctx, binding), c.Create(ctx, reader), c.SubResource("token").Create(ctx, account, request)} {
-		if err != nil {
+		if err != nil && !apierrors.IsAlreadyExists(err) { // of an earlier reply
 			c.t.Fatal(err)
 		}
 	}
