@@ -14,6 +14,7 @@ KUBECTL   ?= kubectl
 DOCKER    ?= docker
 
 binaries := $(notdir $(wildcard cmd/*))
+images := manager webhook tiktok-simulator
 
 # $(call tool,NAME) runs a pinned development tool.
 tool = tool=$$(hack/tools/ensure.sh $(1)) && "$$tool"
@@ -129,9 +130,15 @@ load: ## Run the load suite against a bare reference program. ARGS=…
 ##@ Cluster
 
 .PHONY: images
-images: build ## Pack every binary of bin/ into bin/images without Docker, each with its bill of materials. REGISTRY=… VERSION=…
-	@cd hack/image && go run . -version $(VERSION) -registry $(REGISTRY) -arch $$(go env GOARCH) -out $(CURDIR)/bin/images \
-		$(addprefix $(CURDIR)/bin/,manager webhook tiktok-simulator)
+images: ## Pack the images into bin/images without Docker, each with its bill of materials. REGISTRY=… VERSION=… ARCH='amd64 arm64'
+	@for arch in $(or $(ARCH),$$(go env GOARCH)); do \
+		for name in $(images); do \
+			CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' \
+				-o bin/linux-$$arch/$$name ./cmd/$$name || exit; \
+		done; \
+		(cd hack/image && go run . -version $(VERSION) -registry $(REGISTRY) -out $(CURDIR)/bin/images/linux-$$arch \
+			$(addprefix $(CURDIR)/bin/linux-$$arch/,$(images))) || exit; \
+	done
 
 .PHONY: image
 image: ## Build a container image. BINARY=webhook IMAGE=registry.example/webhook:v1

@@ -35,7 +35,7 @@ done
 for name in sink nats ingress; do
 	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$scratch/bin/e2e-$name" "./test/e2e/$name"
 done
-(cd hack/image && go run . -version "$version" -registry "$registry" -arch "$(go env GOARCH)" -out "$scratch/images" "$scratch"/bin/*)
+(cd hack/image && go run . -version "$version" -registry "$registry" -out "$scratch/images" "$scratch"/bin/*)
 if [[ ${#LOAD[@]} -gt 0 ]]; then
 	for archive in "$scratch"/images/*.tar; do
 		"${LOAD[@]}" "$archive"

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"debug/elf"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -21,10 +22,14 @@ import (
 const nobody = 65532
 
 // build makes the image that the Dockerfile makes too: the binary at /entrypoint, whom to trust, and the folders that volumes are mounted on.
-func build(binary, title, version, arch string) (v1.Image, error) {
+func build(binary, title, version string) (v1.Image, error) {
 	content, err := os.ReadFile(binary)
 	if err != nil {
 		return nil, fmt.Errorf("reading the binary: %w", err)
+	}
+	arch, err := architecture(content)
+	if err != nil {
+		return nil, err
 	}
 	layer, err := layerOf(content)
 	if err != nil {
@@ -54,6 +59,23 @@ func build(binary, title, version, arch string) (v1.Image, error) {
 		return nil, fmt.Errorf("describing the image: %w", err)
 	}
 	return img, nil
+}
+
+// architecture is what the binary says that it was built for: an image that says another one would end on its node with "exec format error".
+func architecture(binary []byte) (string, error) {
+	file, err := elf.NewFile(bytes.NewReader(binary))
+	if err != nil {
+		return "", fmt.Errorf("the binary is not one for Linux: build it with GOOS=linux: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	switch file.Machine {
+	case elf.EM_X86_64:
+		return "amd64", nil
+	case elf.EM_AARCH64:
+		return "arm64", nil
+	default:
+		return "", fmt.Errorf("the binary is for %s, for which there are no images: amd64 and arm64 are", file.Machine)
+	}
 }
 
 func rootFS(img v1.Image) v1.RootFS {

@@ -11,6 +11,36 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
+func TestTheImageSaysWhatItsBinaryIsFor(t *testing.T) {
+	for _, tt := range []struct{ system, arch string }{{"linux", "amd64"}, {"linux", "arm64"}, {"linux", "386"}, {"darwin", "arm64"}} {
+		t.Run(tt.system+"/"+tt.arch, func(t *testing.T) {
+			dir := t.TempDir()
+			source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "tool")
+			if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source)
+			cmd.Env = append(os.Environ(), "GOOS="+tt.system, "GOARCH="+tt.arch, "CGO_ENABLED=0")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			img, err := build(binary, "tool", "v1")
+			if refused := tt.system != "linux" || tt.arch == "386"; refused {
+				if err == nil {
+					t.Error("it is packed")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if config, err := img.ConfigFile(); err != nil || config.Architecture != tt.arch || config.OS != "linux" {
+				t.Errorf("the image is for %+v: %v", config, err)
+			}
+		})
+	}
+}
+
 // TestSameBinarySameImage packs this module's own program twice.
 func TestSameBinarySameImage(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "manager")

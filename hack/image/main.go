@@ -29,7 +29,6 @@ func run(args []string) error {
 	fs := flag.NewFlagSet("image", flag.ContinueOnError)
 	version := fs.String("version", "dev", "version of the binaries, and tag of the images")
 	registry := fs.String("registry", "ghcr.io/tiktok-operator", "registry and path that the images are named for")
-	arch := fs.String("arch", "amd64", "architecture that the binaries were built for")
 	out := fs.String("out", filepath.Join("bin", "images"), "folder to write to")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -41,16 +40,16 @@ func run(args []string) error {
 		return fmt.Errorf("making a folder: %w", err)
 	}
 	for _, binary := range fs.Args() {
-		if err := pack(binary, *registry, *version, *arch, *out); err != nil {
+		if err := pack(binary, *registry, *version, *out); err != nil {
 			return fmt.Errorf("packing %s: %w", binary, err)
 		}
 	}
 	return nil
 }
 
-func pack(binary, registry, version, arch, out string) error {
+func pack(binary, registry, version, out string) error {
 	title := filepath.Base(binary)
-	img, err := build(binary, title, version, arch)
+	img, err := build(binary, title, version)
 	if err != nil {
 		return err
 	}
