@@ -3,8 +3,6 @@ package eventlog
 import (
 	"context"
 	"errors"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Result of Append.
@@ -31,7 +29,7 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 	m := r.message()
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	ack, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream))
+	ack, err := l.publish(ctx, m, stream)
 	if l.server != nil {
 		l.server.answered(err, l.opts.Clock.Now())
 	}
@@ -48,12 +46,12 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 	}
 	switch {
 	case r.ChannelUID == "":
-	case ack.Duplicate: // which may not have been told of, if its storing was not confirmed
+	case ack.duplicate: // which may not have been told of, if its storing was not confirmed
 		l.watchers.tell(r.ChannelUID, 0)
 	default:
-		l.watchers.tell(r.ChannelUID, ack.Sequence)
+		l.watchers.tell(r.ChannelUID, ack.sequence)
 	}
-	return Result{Duplicate: ack.Duplicate, Sequence: ack.Sequence}, nil
+	return Result{Duplicate: ack.duplicate, Sequence: ack.sequence}, nil
 }
 
 // mayStore refuses at once what could only fail later.

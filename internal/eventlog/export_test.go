@@ -10,3 +10,9 @@ func (o Options) WithJobAckWait(d time.Duration) Options {
 
 // URL that the log was opened with.
 func (l *Log) URL() string { return l.opts.URL }
+
+// DecodeAck and DecodeAckByJSON read a server's answer.
+var (
+	DecodeAck       = decodeAck
+	DecodeAckByJSON = decodeAnyAck
+)

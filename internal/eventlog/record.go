@@ -90,18 +90,19 @@ func (r *Record) validate() error {
 
 // message encodes the record. What comes from outside is percent-encoded: a header cannot be broken out of.
 func (r *Record) message() *nats.Msg {
-	m := &nats.Msg{Data: r.Body, Header: nats.Header{}}
+	m := &nats.Msg{Data: r.Body}
+	var id string
 	if r.ChannelUID == "" {
 		m.Subject = unroutedSubject(r.App, r.BusinessID)
-		m.Header.Set(jetstream.MsgIDHeader, digest("unrouted", r.App, r.BusinessID, r.ID))
+		id = digest("unrouted", r.App, r.BusinessID, r.ID)
 	} else {
 		m.Subject = eventSubject(r.ChannelUID, r.Conversation)
-		m.Header.Set(jetstream.MsgIDHeader, digest("channel", r.ChannelUID, r.ID))
+		id = digest("channel", r.ChannelUID, r.ID)
 	}
 	if r.Replay != "" {
-		m.Header.Set(jetstream.MsgIDHeader, digest("replay", r.ChannelUID, r.ID, r.Sink, r.Replay))
+		id = digest("replay", r.ChannelUID, r.ID, r.Sink, r.Replay)
 	}
-	m.Header.Set(recordHeader, r.fields())
+	m.Header = nats.Header{jetstream.MsgIDHeader: {id}, recordHeader: {r.fields()}}
 	return m
 }
 
@@ -113,7 +114,8 @@ func (r *Record) fields() string {
 	if r.Own {
 		own = ownValue
 	}
-	text := make([]byte, 0, recordLength)
+	var text strings.Builder
+	text.Grow(recordLength)
 	for _, field := range [...]struct{ name, value string }{
 		{idField, r.ID},
 		{appField, r.App},
@@ -131,12 +133,14 @@ func (r *Record) fields() string {
 		if field.value == "" {
 			continue
 		}
-		if len(text) > 0 {
-			text = append(text, '&')
+		if text.Len() > 0 {
+			text.WriteByte('&')
 		}
-		text = append(append(append(text, field.name...), '='), url.QueryEscape(field.value)...)
+		text.WriteString(field.name)
+		text.WriteByte('=')
+		text.WriteString(url.QueryEscape(field.value))
 	}
-	return string(text)
+	return text.String()
 }
 
 // decodeRecord reads what message wrote. A field that cannot be read is left empty: the body is what counts.

@@ -2,10 +2,8 @@ package tiktok
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/go-faster/jx"
@@ -19,7 +17,8 @@ var errUnusual = errors.New("an unusual object")
 // envelope. Every webhook comes this way.
 func decodeUsual(body []byte) (*Envelope, *MessageIdentity) {
 	var e Envelope
-	content, created := "", int64(0)
+	var content []byte
+	created := int64(0)
 	err := eachMember(body, []string{"client_key", "event", "create_time", "user_openid", "content", "fetched"},
 		func(d *jx.Decoder, name string) (err error) {
 			switch name {
@@ -33,17 +32,18 @@ func decodeUsual(body []byte) (*Envelope, *MessageIdentity) {
 			case "user_openid":
 				e.UserOpenID, err = d.Str()
 			case "content":
-				content, err = d.Str()
+				// With its escapes it is no longer than the body, which bounds it.
+				content, err = d.StrAppend(make([]byte, 0, len(body)))
 			default:
 				err = errUnusual
 			}
 			return err
 		})
-	content = strings.TrimSpace(content)
-	if err != nil || e.Event == "" || !strings.HasPrefix(content, "{") {
+	content = bytes.TrimSpace(content)
+	if err != nil || e.Event == "" || !bytes.HasPrefix(content, []byte("{")) {
 		return nil, nil
 	}
-	e.Content = json.RawMessage(content)
+	e.Content = content
 	identity, err := usualIdentity(e.Content)
 	if err != nil {
 		return nil, nil
