@@ -40,6 +40,7 @@ import (
 func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	ctrl.SetLogger(log)
 	process.BoundMemory(log)
+	process.CollectLate()
 	log.Info("Starting", "version", version, "namespace", o.Namespace)
 	cfg, err := o.RESTConfig()
 	if err != nil {

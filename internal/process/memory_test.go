@@ -38,3 +38,28 @@ func TestBoundMemory(t *testing.T) {
 		})
 	}
 }
+
+func TestCollectLate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit int64
+		env   string
+		want  int
+	}{
+		"a limit":          {512 << 20, "", latePercent},
+		"none":             {math.MaxInt64, "", 100},
+		"a share is given": {512 << 20, "75", 100}, // the runtime has taken it already
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOGC", tt.env)
+			limit, percent := debug.SetMemoryLimit(tt.limit), debug.SetGCPercent(100)
+			t.Cleanup(func() {
+				debug.SetMemoryLimit(limit)
+				debug.SetGCPercent(percent)
+			})
+			CollectLate()
+			if got := debug.SetGCPercent(100); got != tt.want {
+				t.Errorf("the collector waits until the heap has grown by %d %%, want %d %%", got, tt.want)
+			}
+		})
+	}
+}

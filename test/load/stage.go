@@ -71,7 +71,12 @@ func (s *stage) open() error {
 
 // start runs a program until the caller, or the end of the suite, stops it.
 func (s *stage) start(ctx context.Context, path, name, ready string, args ...string) (*program.Process, error) {
-	p, err := program.Start(path, filepath.Join(s.dir, name+".log"), args...)
+	return s.startWith(ctx, nil, path, name, ready, args...)
+}
+
+// startWith is start with variables of the environment.
+func (s *stage) startWith(ctx context.Context, env []string, path, name, ready string, args ...string) (*program.Process, error) {
+	p, err := program.StartWith(env, path, filepath.Join(s.dir, name+".log"), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,14 +91,17 @@ func (s *stage) start(ctx context.Context, path, name, ready string, args ...str
 	})
 }
 
-// startWebhook starts the webhook binary and returns the URL of its public address.
+// memoryLimit is what the webhook binary makes of the chart's memory limit, 512 MiB, in bytes.
+const memoryLimit = (512 << 20) * 85 / 100
+
+// startWebhook starts the webhook binary, with the memory limit that it has in the chart's container, and returns the URL of its public address.
 func (s *stage) startWebhook(ctx context.Context, data, fsync string, flags ...string) (p *program.Process, public string, err error) {
 	ports, err := program.Ports(2)
 	if err != nil {
 		return nil, "", err
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	p, err = s.start(ctx, filepath.Join(s.binaries, "webhook"), "webhook", "http://"+at(1)+"/readyz",
+	p, err = s.startWith(ctx, []string{fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit)}, filepath.Join(s.binaries, "webhook"), "webhook", "http://"+at(1)+"/readyz",
 		append([]string{
 			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--data-dir=" + data, "--fsync=" + fsync, "--allow-private-sinks",
 			"--public-bind-address=" + at(0), "--private-bind-address=0", "--metrics-bind-address=0", "--health-probe-bind-address=" + at(1),

@@ -42,6 +42,11 @@ type Process struct {
 
 // Start runs a binary with its output appended to a file.
 func Start(path, logFile string, args ...string) (*Process, error) {
+	return StartWith(nil, path, logFile, args...)
+}
+
+// StartWith is Start with variables of the environment, NAME=value, besides those of this process.
+func StartWith(env []string, path, logFile string, args ...string) (*Process, error) {
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("making a log file: %w", err)
@@ -49,6 +54,9 @@ func Start(path, logFile string, args ...string) (*Process, error) {
 	cmd := exec.Command(path, args...) //nolint:gosec,noctx // our own; it ends by a signal
 	p := &Process{name: filepath.Base(path), cmd: cmd, log: log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if len(env) > 0 {
+		p.cmd.Env = append(os.Environ(), env...)
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the caller, who stops the others in order
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", p.name, err), log.Close())
