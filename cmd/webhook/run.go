@@ -105,8 +105,12 @@ func (s *servers) setup(ctx context.Context) error {
 		return fmt.Errorf("registering the metrics of the event log: %w", err)
 	}
 	router := ingest.NewRouter(s.mgr.GetCache(), s.events, s.log.WithName("ingest"))
+	directory := &ingest.Directory{}
+	if err := directory.Follow(ctx, s.mgr.GetCache()); err != nil {
+		return err
+	}
 	webhooks, err := ingest.New(ingest.Options{
-		Reader: s.mgr.GetCache(), Credentials: apps, Log: s.events, Router: router,
+		Reader: s.mgr.GetCache(), Directory: directory, Credentials: apps, Log: s.events, Router: router,
 		Tolerance:  tiktok.Tolerance{Past: s.options.tolerance, Future: ingest.DefaultTolerance().Future},
 		Registerer: s.registry, Tracer: s.tracer, Logger: s.log.WithName("ingest"),
 	})

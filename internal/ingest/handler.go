@@ -44,6 +44,8 @@ const webhookRoute = "/webhooks/{app}"
 type Options struct {
 	// Reader reads apps and channels from the cache; channels by BusinessIndex.
 	Reader client.Reader
+	// Directory is asked before the Reader, which costs more; nil means that it is not.
+	Directory *Directory
 	// Credentials reads app secrets.
 	Credentials CredentialSource
 	Log         EventLog
@@ -151,16 +153,39 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, start time.Time)
 	if refused != nil {
 		return *refused
 	}
-	var app v1alpha1.TiktokApp // the cache's own: it is only read
-	if err := h.opts.Reader.Get(r.Context(), types.NamespacedName{Name: name}, &app, client.UnsafeDisableDeepCopy); err != nil {
-		if apierrors.IsNotFound(err) {
-			return answer{status: http.StatusNotFound, outcome: outcomeUnknownApp, text: "There is no TiktokApp of this name."}
-		}
+	app, err := h.app(r.Context(), name)
+	if apierrors.IsNotFound(err) {
+		return answer{status: http.StatusNotFound, outcome: outcomeUnknownApp, text: "There is no TiktokApp of this name."}
+	}
+	if err != nil {
 		return unavailable(fmt.Errorf("looking for the app: %w", err))
 	}
-	a := h.verified(r, &app, body, start)
+	a := h.verified(r, app, body, start)
 	a.app = app.Name
 	return a
+}
+
+// app is the app of a name, which is only to be read.
+func (h *Handler) app(ctx context.Context, name string) (*v1alpha1.TiktokApp, error) {
+	if app := h.opts.Directory.App(name); app != nil {
+		return app, nil
+	}
+	// A cache that has not been asked for apps yet asks the API server, however long that takes.
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	var app v1alpha1.TiktokApp
+	if err := h.opts.Reader.Get(ctx, types.NamespacedName{Name: name}, &app, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	return &app, nil
+}
+
+// channel is the channel that holds the business, which is only to be read; nil if there is none.
+func (h *Handler) channel(ctx context.Context, app, business string) (*v1alpha1.TiktokChannel, error) {
+	if ch := h.opts.Directory.Channel(app, business); ch != nil {
+		return ch, nil
+	}
+	return ChannelOf(ctx, h.opts.Reader, app, business)
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer) {
@@ -250,7 +275,7 @@ func (h *Handler) verified(r *http.Request, app *v1alpha1.TiktokApp, body []byte
 func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	channel, err := ChannelOf(ctx, h.opts.Reader, record.App, record.BusinessID)
+	channel, err := h.channel(ctx, record.App, record.BusinessID)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -123,6 +123,12 @@ func channel(name string, uid types.UID, businessID string) *v1alpha1.TiktokChan
 
 func setup(t *testing.T, objects ...client.Object) *fixture {
 	t.Helper()
+	return setupWith(t, func(*ingest.Options) {}, objects...)
+}
+
+// setupWith is setup with other options.
+func setupWith(t *testing.T, change func(*ingest.Options), objects ...client.Object) *fixture {
+	t.Helper()
 	log, err := eventlog.Open(t.Context(), eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)})
 	if err != nil {
 		t.Fatal(err)
@@ -158,14 +164,16 @@ func setup(t *testing.T, objects ...client.Object) *fixture {
 	f.broken = &brokenLog{EventLog: log}
 	f.router = ingest.NewRouter(f.client, f.broken, logr.Discard())
 	var logging sync.Mutex // webhooks are logged by those who send them, at once in some tests
-	f.handler, err = ingest.New(ingest.Options{
+	options := ingest.Options{
 		Reader: f.client, Credentials: f.creds, Log: f.broken, Router: f.router, Clock: f.clock, Registerer: f.registry,
 		Logger: funcr.New(func(_, args string) {
 			logging.Lock()
 			defer logging.Unlock()
 			fmt.Fprintln(f.logged, args)
 		}, funcr.Options{Verbosity: 10}),
-	})
+	}
+	change(&options)
+	f.handler, err = ingest.New(options)
 	if err != nil {
 		t.Fatal(err)
 	}

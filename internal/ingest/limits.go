@@ -22,6 +22,8 @@ const (
 	// IdleTimeout bounds the wait for the next request of a connection.
 	IdleTimeout = 60 * time.Second
 
+	// lookupTimeout bounds a look for an app that is not known here.
+	lookupTimeout = 2 * time.Second
 	// storeTimeout bounds one write to the event log. TikTok tries again later.
 	storeTimeout = 5 * time.Second
 	// retryAfter is what a sender is told when the log cannot store.
