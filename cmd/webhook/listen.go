@@ -19,6 +19,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 )
 
 // uncached are the kinds that must not be watched.
@@ -31,7 +33,9 @@ type listener struct {
 	name, address string
 	server        *http.Server
 	tls           *tls.Config
-	synced        func(context.Context) bool
+	// connections bounds those at once; 0 means nothing does.
+	connections int
+	synced      func(context.Context) bool
 	ready         func(address string)
 	up            atomic.Bool
 }
@@ -56,6 +60,9 @@ func (l *listener) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening on the %s address: %w", l.name, err)
 	}
+	if l.connections > 0 {
+		socket = ingest.Bounded(socket, l.connections)
+	}
 	if l.tls != nil {
 		socket = tls.NewListener(socket, l.tls)
 	}
@@ -77,9 +84,9 @@ func (l *listener) Start(ctx context.Context) error {
 	return nil
 }
 
-func (s *servers) listen(name, address string, server *http.Server, config *tls.Config) error {
+func (s *servers) listen(name, address string, server *http.Server, config *tls.Config, connections int) error {
 	l := &listener{
-		name: name, address: address, server: server, tls: config, synced: s.mgr.GetCache().WaitForCacheSync,
+		name: name, address: address, server: server, tls: config, connections: connections, synced: s.mgr.GetCache().WaitForCacheSync,
 		ready: func(address string) { s.log.Info("Listening", "listener", name, "address", address) },
 	}
 	return errors.Join(s.mgr.Add(l), s.mgr.AddReadyzCheck(name+"-address", l.check))

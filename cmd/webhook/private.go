@@ -50,7 +50,7 @@ func (s *servers) private(authorizations *oauth.Handler, apps *appclient.Pool, t
 	if err != nil {
 		return err
 	}
-	return s.listen("private", s.options.privateAddress, ingest.NewServer(mux, nil), config)
+	return s.listen("private", s.options.privateAddress, ingest.NewServer(mux, nil), config, 0)
 }
 
 // messaging sends messages, follows what becomes of them, and reads them.

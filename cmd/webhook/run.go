@@ -157,7 +157,7 @@ func (s *servers) setup(ctx context.Context) error {
 		s.mgr.Add(&removal.Worker{Reader: s.mgr.GetCache(), Jobs: s.events, Tokens: tokens, Logger: s.log.WithName("removal")}),
 		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),
 		s.mgr.Add(&dispatch.Reporter{Reader: s.mgr.GetCache(), Client: s.live, Dispatcher: dispatcher}),
-		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil),
+		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil, ingest.MaxConnections),
 		s.private(authorizations, apps, tokens),
 		s.mgr.AddHealthzCheck("ping", healthz.Ping),
 		s.mgr.AddHealthzCheck("event-log", func(*http.Request) error { return s.events.Alive() }),

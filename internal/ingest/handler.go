@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +67,7 @@ type Handler struct {
 	opts     Options
 	verifier *verifier
 	metrics  *metrics
+	bodies   *bodies
 }
 
 // New makes a Handler.
@@ -86,7 +86,7 @@ func New(opts Options) (*Handler, error) {
 		return nil, err
 	}
 	v := &verifier{source: opts.Credentials, tolerance: opts.Tolerance, reread: map[string]time.Time{}, known: map[string]known{}}
-	return &Handler{opts: opts, verifier: v, metrics: m}, nil
+	return &Handler{opts: opts, verifier: v, metrics: m, bodies: newBodies()}, nil
 }
 
 // answer is what the sender is told, and what is counted.
@@ -149,10 +149,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, start time.Time)
 	if r.Method != http.MethodPost {
 		return answer{status: http.StatusMethodNotAllowed, outcome: outcomeMethod, text: "Webhooks are sent with POST."}
 	}
-	body, refused := readBody(w, r)
+	body, done, refused := h.bodies.read(w, r)
 	if refused != nil {
 		return *refused
 	}
+	defer done()
 	app, err := h.app(r.Context(), name)
 	if apierrors.IsNotFound(err) {
 		return answer{status: http.StatusNotFound, outcome: outcomeUnknownApp, text: "There is no TiktokApp of this name."}
@@ -186,27 +187,6 @@ func (h *Handler) channel(ctx context.Context, app, business string) (*v1alpha1.
 		return ch, nil
 	}
 	return ChannelOf(ctx, h.opts.Reader, app, business)
-}
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *answer) {
-	tooLarge := &answer{
-		status: http.StatusRequestEntityTooLarge, outcome: outcomeTooLarge, text: fmt.Sprintf("A webhook may have %d bytes at most.", MaxBody),
-	}
-	if r.ContentLength > MaxBody {
-		return nil, tooLarge
-	}
-	var body bytes.Buffer
-	if r.ContentLength > 0 {
-		body.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody)); err != nil {
-		var limit *http.MaxBytesError
-		if errors.As(err, &limit) {
-			return nil, tooLarge
-		}
-		return nil, &answer{status: http.StatusBadRequest, outcome: outcomeIncomplete, text: "The request ended before its body did."}
-	}
-	return body.Bytes(), nil
 }
 
 // verified goes on once the app is known.

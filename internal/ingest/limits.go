@@ -22,6 +22,15 @@ const (
 	// IdleTimeout bounds the wait for the next request of a connection.
 	IdleTimeout = 60 * time.Second
 
+	// MaxConnections bounds the connections at once. Further ones wait until one of these has ended.
+	MaxConnections = 4096
+	// MaxBodies bounds what all requests together may hold of bodies larger than smallBody, in bytes. Nobody has proven anything before a body is
+	// read.
+	MaxBodies = 64 << 20
+
+	// smallBody is the size of a body that every connection may have, in bytes. Nearly all webhooks are smaller by far.
+	smallBody = 32 << 10
+
 	// lookupTimeout bounds a look for an app that is not known here.
 	lookupTimeout = 2 * time.Second
 	// storeTimeout bounds one write to the event log. TikTok tries again later.

@@ -17,6 +17,7 @@ const (
 	outcomeMethod         outcome = "method_not_allowed"
 	outcomeTooLarge       outcome = "too_large"
 	outcomeIncomplete     outcome = "incomplete"
+	outcomeBusy           outcome = "busy"
 	outcomeUnknownApp     outcome = "unknown_app"
 	outcomeNoCredentials  outcome = "no_credentials"
 	outcomeBadSignature   outcome = "bad_signature"
