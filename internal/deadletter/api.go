@@ -99,38 +99,65 @@ func (a *API) Get(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Replay delivers one dead letter's event anew, to its sink.
+// Replay delivers one dead letter's event anew, to its sink or to another one of the channel.
 func (a *API) Replay(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
-		letter, err := a.letter(ctx, ch, r.PathValue("id"))
-		if err == nil {
-			err = a.Events.Revive(ctx, *letter)
+		to, err := parseReplay(ch, r.URL.Query())
+		if err != nil {
+			return 0, nil, err
 		}
-		return http.StatusAccepted, Replayed{Replayed: 1}, err
+		letter, err := a.letter(ctx, ch, r.PathValue("id"))
+		if err != nil {
+			return 0, nil, err
+		}
+		sink, ok := to.of(letter.Sink)
+		if !ok {
+			return 0, nil, sinkGone(letter.Sink)
+		}
+		letter.Sink = sink
+		return http.StatusAccepted, Replayed{Replayed: 1}, a.Events.Revive(ctx, *letter)
 	})
 }
 
-// ReplayAll delivers the events of all dead letters anew that a query chooses, oldest first, each to its sink.
+// ReplayAll delivers the events of all dead letters anew that a query chooses, oldest first, each to its sink or all to another one of the
+// channel. Letters whose sink is gone stay.
 func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
-		q, err := parse(r.URL.Query())
+		values := r.URL.Query()
+		to, err := takeTo(ch, values)
+		if err != nil {
+			return 0, nil, err
+		}
+		q, err := parse(values)
 		if err != nil {
 			return 0, nil, err
 		}
 		if q.Sink == "" && q.From.IsZero() && q.until.IsZero() && !q.all {
 			return 0, nil, problem.Invalid("Say which: sink, since or until; or all=true for every dead letter of the channel.")
 		}
+		if _, ok := to.of(q.Sink); q.Sink != "" && !ok {
+			return 0, nil, sinkGone(q.Sink)
+		}
+		skipped := 0
+		q.wanted = func(l eventlog.DeadLetter) bool {
+			_, ok := to.of(l.Sink)
+			if !ok {
+				skipped++
+			}
+			return ok
+		}
 		letters, more, err := a.choose(ctx, ch, q, replayLimit)
 		if err != nil {
 			return 0, nil, err
 		}
 		for i, l := range letters {
+			l.Sink, _ = to.of(l.Sink)
 			if err := a.Events.Revive(ctx, l); err != nil {
 				a.Logger.Error(err, "replaying dead letters stopped", "namespace", ch.Namespace, "channel", ch.Name, "replayed", i)
 				return 0, nil, err
 			}
 		}
-		return http.StatusAccepted, Replayed{Replayed: len(letters), More: more}, nil
+		return http.StatusAccepted, Replayed{Replayed: len(letters), Skipped: skipped, More: more}, nil
 	})
 }
 
@@ -162,6 +189,8 @@ type query struct {
 	until time.Time
 	limit int
 	all   bool
+	// wanted says whether a letter is chosen; nil chooses all.
+	wanted func(eventlog.DeadLetter) bool
 }
 
 func parse(values url.Values) (query, error) {
@@ -204,7 +233,10 @@ func (a *API) choose(ctx context.Context, ch *v1alpha1.TiktokChannel, q query, l
 			if !q.until.IsZero() && !l.DiedAt.Before(q.until) { // they are in the order of their dying
 				return chosen, false, nil
 			}
-			chosen, q.After = append(chosen, l), l.ID
+			q.After = l.ID
+			if q.wanted == nil || q.wanted(l) {
+				chosen = append(chosen, l)
+			}
 		}
 		if !more || len(letters) == 0 || len(chosen) >= limit {
 			return chosen, more, nil

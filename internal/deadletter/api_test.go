@@ -196,6 +196,73 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// The sink of a letter may be gone when somebody replays it. An event for it would be delivered by nobody.
+func TestReplayOfASinkThatIsGone(t *testing.T) {
+	b := newBench(t)
+	b.bury("main", "former", 3)
+	b.bury("main", "crm", 2)
+	b.bury("main", "renamed", 1)
+	former := b.list("main/dead-letters?sink=former&limit=1").Items[0]
+	for _, path := range []string{"main/dead-letters/" + former.ID + "/replay", "main/dead-letters/replay?sink=former"} {
+		var p struct{ Type, Detail string }
+		if code := b.ask(http.MethodPost, path, &p); code != http.StatusConflict || !strings.HasSuffix(p.Type, "/sink-gone") ||
+			!strings.Contains(p.Detail, `no sink "former"`) || !strings.Contains(p.Detail, "to=") {
+			t.Errorf("%s: %d %+v", path, code, p)
+		}
+	}
+	var answer deadletter.Replayed
+	if code := b.ask(http.MethodPost, "main/dead-letters/replay?all=true", &answer); code != http.StatusAccepted || answer.Replayed != 2 || answer.Skipped != 4 {
+		t.Errorf("all: %d, %+v", code, answer)
+	}
+	if left := b.list("main/dead-letters"); len(left.Items) != 4 {
+		t.Fatalf("%d letters are left", len(left.Items))
+	}
+
+	// Another sink of the channel takes them.
+	answer = deadletter.Replayed{}
+	if code := b.ask(http.MethodPost, "main/dead-letters/"+former.ID+"/replay?to=audit", &answer); code != http.StatusAccepted || answer.Replayed != 1 {
+		t.Errorf("one, to another sink: %d, %+v", code, answer)
+	}
+	if code := b.ask(http.MethodPost, "main/dead-letters/replay?all=true&to=crm", &answer); code != http.StatusAccepted || answer.Replayed != 3 || answer.Skipped != 0 {
+		t.Errorf("all, to another sink: %d, %+v", code, answer)
+	}
+	if left := b.list("main/dead-letters"); len(left.Items) != 0 {
+		t.Errorf("%d letters are left", len(left.Items))
+	}
+	stored, _, err := b.log.Events(t.Context(), eventlog.Query{ChannelUID: "uid-main", Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range stored {
+		if e.Replay == "" {
+			t.Errorf("%s is not marked", e.ID)
+		}
+		got = append(got, e.Sink+" "+e.ID)
+	}
+	if fmt.Sprint(got) != "[crm evt-0 crm evt-1 audit evt-0 crm evt-1 crm evt-2 crm evt-0]" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Letters that stay do not keep those behind them from being replayed.
+func TestReplayPassesOverManyOfASinkThatIsGone(t *testing.T) {
+	b := newBench(t)
+	b.bury("main", "former", 1100)
+	b.bury("main", "crm", 1001)
+	var answers []string
+	for more := true; more; {
+		var answer deadletter.Replayed
+		if code := b.ask(http.MethodPost, "main/dead-letters/replay?all=true", &answer); code != http.StatusAccepted {
+			t.Fatal(code)
+		}
+		answers, more = append(answers, fmt.Sprintf("%+v", answer)), answer.More
+	}
+	if got := fmt.Sprint(answers); got != "[{Replayed:1000 Skipped:1100 More:true} {Replayed:1 Skipped:1100 More:false}]" {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	b := newBench(t)
 	b.bury("other", "crm", 1)
@@ -205,16 +272,21 @@ func TestRefusals(t *testing.T) {
 		status int
 		words  string
 	}{
-		"nobody/dead-letters":                        {http.MethodGet, 404, "no TiktokChannel nobody"},
-		"main/dead-letters?limit=0":                  {http.MethodGet, 400, "limit"},
-		"main/dead-letters?since=yesterday":          {http.MethodGet, 400, "since"},
-		"main/dead-letters?sinks=crm":                {http.MethodGet, 400, `"sinks" is not known`},
-		"main/dead-letters/0":                        {http.MethodGet, 404, "no such dead letter"},
-		"main/dead-letters/x":                        {http.MethodGet, 404, "no such dead letter"},
-		"main/dead-letters/" + foreign:               {http.MethodGet, 404, "no such dead letter"},
-		"main/dead-letters/" + foreign + "/replay":   {http.MethodPost, 404, "no such dead letter"},
-		"main/dead-letters/replay":                   {http.MethodPost, 400, "Say which"},
-		"main/dead-letters/replay?sink=a&limit=many": {http.MethodPost, 400, "limit"},
+		"nobody/dead-letters":                                  {http.MethodGet, 404, "no TiktokChannel nobody"},
+		"main/dead-letters?limit=0":                            {http.MethodGet, 400, "limit"},
+		"main/dead-letters?since=yesterday":                    {http.MethodGet, 400, "since"},
+		"main/dead-letters?sinks=crm":                          {http.MethodGet, 400, `"sinks" is not known`},
+		"main/dead-letters/0":                                  {http.MethodGet, 404, "no such dead letter"},
+		"main/dead-letters/x":                                  {http.MethodGet, 404, "no such dead letter"},
+		"main/dead-letters/" + foreign:                         {http.MethodGet, 404, "no such dead letter"},
+		"main/dead-letters/" + foreign + "/replay":             {http.MethodPost, 404, "no such dead letter"},
+		"other/dead-letters/" + foreign + "/replay?to=nobody":  {http.MethodPost, 404, `no sink "nobody"`},
+		"other/dead-letters/" + foreign + "/replay?sink=audit": {http.MethodPost, 400, `"sink" is not known`},
+		"other/dead-letters/replay?all=true&to=nobody":         {http.MethodPost, 404, `no sink "nobody"`},
+		"other/dead-letters/replay?all=true&to=crm&to=audit":   {http.MethodPost, 400, "more than once"},
+		"other/dead-letters?to=audit":                          {http.MethodGet, 400, `"to" is not known`},
+		"main/dead-letters/replay":                             {http.MethodPost, 400, "Say which"},
+		"main/dead-letters/replay?sink=a&limit=many":           {http.MethodPost, 400, "limit"},
 	} {
 		var p struct{ Type, Detail string }
 		if status := b.ask(want.method, path, &p); status != want.status || !strings.Contains(p.Detail, want.words) || p.Type == "" {

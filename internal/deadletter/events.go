@@ -43,8 +43,8 @@ func (a *API) ReplayEvents(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if !slices.ContainsFunc(ch.Spec.Sinks, func(sink v1alpha1.Sink) bool { return sink.Name == s.sink }) {
-			return 0, nil, problem.NotFound(fmt.Sprintf("The channel has no sink %q.", s.sink))
+		if !hasSink(ch, s.sink) {
+			return 0, nil, noSink(s.sink)
 		}
 		sequences, err := a.find(ctx, ch, s)
 		if err != nil {

@@ -56,6 +56,8 @@ type Event struct {
 type Replayed struct {
 	// Replayed is how many events are on their way.
 	Replayed int `json:"replayed"`
+	// Skipped is how many were passed over, and stay, since the channel has no sink of their name any more.
+	Skipped int `json:"skipped,omitempty"`
 	// More says that the query chooses others: repeat the request.
 	More bool `json:"more,omitempty"`
 }

@@ -30,6 +30,10 @@ func Catalogue() []Documented {
 		{"no-media", http.StatusNotFound, "The message has no image and no video.", "Nothing: there is nothing to download."},
 		{"channel-suspended", http.StatusConflict, "The channel is suspended (spec.suspend).", askOwner},
 		{"channel-not-authorized", http.StatusConflict, "The business has not authorized the app, or no longer does.", askOwner},
+		{
+			"sink-gone", http.StatusConflict, "The channel has no sink any more of the name that a dead letter is for.",
+			"Name another one with to=…; the detail says which is gone.",
+		},
 		{"idempotency-key-reused", http.StatusConflict, "The idempotency key was used for another message.", "Use a key of its own for each message."},
 		{"send-in-progress", http.StatusConflict, "Another request with this idempotency key is being dealt with.", sameAgain},
 		{"request-too-large", http.StatusRequestEntityTooLarge, "The body is larger than any message that TikTok takes.", changeMessage},
