@@ -50,7 +50,7 @@ func (l *Log) AddDeadLetter(ctx context.Context, d DeadLetter) error {
 	}
 	m := d.message()
 	m.Subject = deadSubject(d.ChannelUID, d.Sink)
-	m.Header.Set(jetstream.MsgIDHeader, digest("dead", d.ChannelUID, d.Sink, strconv.FormatUint(d.Sequence, 10)))
+	m.Header.Set(jetstream.MsgIDHeader, d.messageID())
 	for name, value := range map[string]string{
 		deadSequenceHeader: strconv.FormatUint(d.Sequence, 10), deadStoredHeader: d.StoredAt.UTC().Format(time.RFC3339Nano),
 		deadReasonHeader: d.Reason, deadProblemHeader: d.Problem, deadAttemptsHeader: strconv.Itoa(d.Attempts),
@@ -63,6 +63,16 @@ func (l *Log) AddDeadLetter(ctx context.Context, d DeadLetter) error {
 		return classify("storing a dead letter", err)
 	}
 	return nil
+}
+
+// messageID recognises a letter. The event's sequence alone would not do: it begins anew where the events were lost and the letters were not.
+func (d *DeadLetter) messageID() string {
+	return digest("dead", d.ChannelUID, d.Sink, strconv.FormatUint(d.Sequence, 10), d.Record.ID, d.Replay, strconv.FormatInt(d.StoredAt.UnixNano(), 10))
+}
+
+// occasion identifies the replay of a letter. Its ID alone would not do: IDs begin anew where the letters were lost and the events were not.
+func (d *DeadLetter) occasion() string {
+	return "dead-" + strconv.FormatUint(d.ID, 10) + "-" + strconv.FormatInt(d.DiedAt.UnixNano(), 36)
 }
 
 // DeadLetterQuery chooses dead letters of a channel.
@@ -139,7 +149,7 @@ func decodeDeadLetter(m *nats.Msg) (DeadLetter, error) {
 // again, after an error or at the same time elsewhere, delivers nothing twice.
 func (l *Log) Revive(ctx context.Context, d DeadLetter) error {
 	record := d.Record
-	record.Replay = "dead-" + strconv.FormatUint(d.ID, 10)
+	record.Replay = d.occasion()
 	if _, err := l.Append(ctx, record); err != nil {
 		return fmt.Errorf("replaying a dead letter: %w", err)
 	}

@@ -145,6 +145,69 @@ func TestLostStreamsAreMadeAnew(t *testing.T) {
 	}
 }
 
+// One of the streams may be lost and made anew while the other stays: then numbers mean something else than they did.
+func TestDeadLettersOutliveALossOfEvents(t *testing.T) {
+	t.Parallel()
+	url := eventlogtest.Server(t, &server.Options{}).ClientURL()
+	_, js := admin(t, url)
+	l := open(t, eventlog.Options{URL: url})
+	lose := func(stream string) {
+		t.Helper()
+		if err := js.DeleteStream(t.Context(), stream); err != nil {
+			t.Fatal(err)
+		}
+		l = reopen(t, l, eventlog.Options{URL: url})
+	}
+	// bury makes the newest event a dead letter.
+	bury := func() eventlog.DeadLetter {
+		t.Helper()
+		events := all(t, l, "ch")
+		e := events[len(events)-1]
+		letter := eventlog.DeadLetter{Record: e.Record, Sequence: e.Sequence, StoredAt: e.StoredAt, Reason: "rejected", Attempts: 1}
+		letter.Sink = "crm"
+		if err := l.AddDeadLetter(t.Context(), letter); err != nil {
+			t.Fatal(err)
+		}
+		return letter
+	}
+	letters := func() []eventlog.DeadLetter {
+		t.Helper()
+		letters, _, err := l.DeadLetters(t.Context(), eventlog.DeadLetterQuery{ChannelUID: "ch", Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return letters
+	}
+	store(t, l, "ch", "before", 1)
+	first := bury()
+	lose(eventsStream)
+	store(t, l, "ch", "after", 1)
+	if second := bury(); second.Sequence != first.Sequence || second.Record.ID == first.Record.ID {
+		t.Fatalf("the events are %+v and %+v", first, second)
+	}
+	if got := letters(); len(got) != 2 {
+		t.Fatalf("two events died, and these are kept: %+v", got)
+	}
+
+	// The other way round: a letter with the number of one that was replayed is another letter, also if it is of the same event.
+	if err := l.Revive(t.Context(), letters()[0]); err != nil {
+		t.Fatal(err)
+	}
+	lose("TIKTOK_DEAD")
+	bury() // the replay
+	again := letters()
+	if len(again) != 1 || again[0].ID != 1 || again[0].Record.ID != first.Record.ID {
+		t.Fatalf("the letters are %+v", again)
+	}
+	before := len(all(t, l, "ch"))
+	if err := l.Revive(t.Context(), again[0]); err != nil {
+		t.Fatal(err)
+	}
+	if got := all(t, l, "ch"); len(got) != before+1 {
+		t.Errorf("the second replay is not in the log: %+v", got)
+	}
+}
+
 // TestLaggingServerHidesNothing stands in for a server that lags: it is the only one that answers reads, and finds nothing.
 func TestLaggingServerHidesNothing(t *testing.T) {
 	t.Parallel()
