@@ -96,7 +96,9 @@ func implied(used map[string]bool, grant string) bool {
 // further gives the channel a Service for a sink, and the app a rule about namespaces.
 func further(ctx context.Context, g *guide) error {
 	service := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "inbox"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "inbox"},
+		// Without an address it fails at once: nothing here resolves its name.
+		Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80}}},
 	}
 	if err := g.k8s.Create(ctx, service); err != nil {
 		return fmt.Errorf("creating the Service: %w", err)

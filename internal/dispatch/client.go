@@ -1,8 +1,11 @@
 package dispatch
 
 import (
+	"context"
 	"net"
 	"net/http"
+	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
@@ -18,17 +21,45 @@ const (
 	maxResponseBody = 64 << 10
 )
 
-// newTransport makes the transport of one trust zone. It knows no proxy: a proxy would dial in the guard's stead.
-func newTransport(guarded bool) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	if guarded {
-		dialer.Control = sink.Guard
-	}
+// control is asked about each address before it is dialled.
+type control func(network, address string, c syscall.RawConn) error
+
+// newTransport makes the transport of one trust zone. It knows no proxy: a proxy would dial in the guard's stead. A nil guard lets pass everything.
+func newTransport(guard control) *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: guard}
 	return &http.Transport{
-		DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, dialled(ctx, address))
+		},
+		ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
 		MaxIdleConns: maxIdleConns, MaxIdleConnsPerHost: maxIdleConnsPerHost, IdleConnTimeout: idleConnTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader, ExpectContinueTimeout: time.Second,
 	}
+}
+
+// newTransports are those of sinks with a uri, and of Services.
+func newTransports(allowPrivate bool) (public, services *http.Transport) {
+	if allowPrivate {
+		return newTransport(nil), newTransport(nil)
+	}
+	return newTransport(sink.Guard), newTransport(sink.GuardService)
+}
+
+type addressKey struct{}
+
+// dialAt has a request's connection made to an address, whatever its host resolves to.
+func dialAt(ctx context.Context, address netip.Addr) context.Context {
+	return context.WithValue(ctx, addressKey{}, address)
+}
+
+// dialled is what is dialled for a request's host and port.
+func dialled(ctx context.Context, hostPort string) string {
+	address, ok := ctx.Value(addressKey{}).(netip.Addr)
+	_, port, err := net.SplitHostPort(hostPort)
+	if !ok || err != nil {
+		return hostPort
+	}
+	return net.JoinHostPort(address.String(), port)
 }
 
 // newClient makes a client that follows no redirect: the address that was resolved, and the signature, are for the sink alone.

@@ -70,6 +70,9 @@ func (d *Dispatcher) deliver(
 ) result {
 	attempt, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if target.Address.IsValid() {
+		attempt = dialAt(attempt, target.Address)
+	}
 	request, err := http.NewRequestWithContext(attempt, http.MethodPost, target.URL.String(), bytes.NewReader(event.Data))
 	if err != nil {
 		return result{outcome: outcomeUnresolved, problem: "the sink's URL cannot be requested"}

@@ -53,9 +53,9 @@ type Options struct {
 	Ownership Ownership
 	// Reader reads Services and Secrets from the API server, uncached.
 	Reader client.Reader
-	// AllowPrivateSinks lets sinks with a uri be loopback and private addresses.
+	// AllowPrivateSinks lets sinks with a uri be loopback and private addresses, and Services lead anywhere.
 	AllowPrivateSinks bool
-	// ServiceTransport reaches Services; nil means the network, by cluster DNS.
+	// ServiceTransport reaches Services; nil means the network.
 	ServiceTransport http.RoundTripper
 	// UserAgent of the requests; "" means "tiktok-operator".
 	UserAgent string
@@ -113,11 +113,12 @@ func New(opts Options) (*Dispatcher, error) {
 	if opts.Logger.GetSink() == nil {
 		opts.Logger = logr.Discard()
 	}
+	public, services := newTransports(opts.AllowPrivateSinks)
 	if opts.ServiceTransport == nil {
-		opts.ServiceTransport = newTransport(false)
+		opts.ServiceTransport = services
 	}
 	d := &Dispatcher{
-		opts: opts, public: newClient(newTransport(!opts.AllowPrivateSinks)), services: newClient(opts.ServiceTransport),
+		opts: opts, public: newClient(public), services: newClient(opts.ServiceTransport),
 		random: rand.Float64, loaded: make(chan struct{}),
 		workers: map[types.NamespacedName]map[sinkKey]*worker{}, byUID: map[string][]*worker{},
 		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{}, abandoned: map[sinkKey]struct{}{},

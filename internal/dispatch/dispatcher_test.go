@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"slices"
 	"strconv"
@@ -512,7 +513,7 @@ func TestServiceRefs(t *testing.T) {
 	rc := newReceiver(t, nil)
 	hosts := make(chan string, 10)
 	r := newRig(t, func(o *dispatch.Options) {
-		o.AllowPrivateSinks = false // Services are private by nature, and not guarded
+		o.AllowPrivateSinks = false // Services are private by nature
 		o.ServiceTransport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			hosts <- r.URL.String()
 			r = r.Clone(r.Context())
@@ -534,6 +535,60 @@ func TestServiceRefs(t *testing.T) {
 	if host := <-hosts; host != "http://svc.ns.svc:8080/in" {
 		t.Fatalf("requested %s", host)
 	}
+}
+
+// serviceAt is a Service with the address and port of a receiver.
+func serviceAt(t *testing.T, rc *receiver) *corev1.Service {
+	t.Helper()
+	address := netip.MustParseAddrPort(strings.TrimPrefix(rc.URL, "http://"))
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc"},
+		Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeClusterIP, ClusterIP: address.Addr().String(), Ports: []corev1.ServicePort{{Port: int32(address.Port())}},
+		},
+	}
+}
+
+func serviceSink() v1alpha1.Sink {
+	s := sinkOf("s", "")
+	s.Ref = &v1alpha1.SinkReference{Kind: "Service", Name: "svc"}
+	return s
+}
+
+func TestServicesLeadNeitherToThisMachineNorToMetadata(t *testing.T) {
+	rc := newReceiver(t, nil)
+	r := newRig(t, func(o *dispatch.Options) { o.AllowPrivateSinks = false }, serviceAt(t, rc))
+	r.apply(channelWith(serviceSink()))
+	r.put(uid, "evt", 1)
+	eventually(t, "refusals", func() bool { return r.metric("tiktok_operator_deliveries_total", "outcome", "forbidden_address") > 1 })
+	if rc.tried() != 0 {
+		t.Fatal("a loopback address was reached")
+	}
+	if !strings.Contains(r.logged.String(), "is loopback: no Service") {
+		t.Errorf("the reason is not in the log: %s", r.logged)
+	}
+}
+
+// A Service's address is read with the Service, and dialled: cluster DNS is not asked, so that a Service which is another one by then leads nowhere
+// else.
+func TestServicesAreReachedAtTheAddressThatWasChecked(t *testing.T) {
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close") // each delivery dials anew
+	})
+	service := serviceAt(t, rc)
+	r := newRig(t, nil, service)
+	r.apply(channelWith(serviceSink()))
+	want := r.put(uid, "evt", 1)
+	eventually(t, "the event", func() bool { return inOrder(rc.got(), want) })
+	if host := rc.requests[0].Host; host != fmt.Sprintf("svc.ns.svc:%d", service.Spec.Ports[0].Port) {
+		t.Errorf("the Host is %s", host)
+	}
+	service.Spec.Type, service.Spec.ClusterIP, service.Spec.ExternalName = corev1.ServiceTypeExternalName, "", "metadata.example"
+	if err := r.client.Update(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, r.put(uid, "soon", 1)...)
+	eventually(t, "what is delivered before the Service is looked at again", func() bool { return inOrder(rc.got(), want) })
 }
 
 func TestRemovedSinksAndChannelsAreForgotten(t *testing.T) {

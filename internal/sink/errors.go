@@ -25,11 +25,18 @@ type InvalidError struct{ Sink, Problem string }
 // Error implements error.
 func (e *InvalidError) Error() string { return fmt.Sprintf("Sink %q: %s.", e.Sink, e.Problem) }
 
-// AddressError says that a sink's URI leads to an address that may not be dialled. Its text is a sentence for a condition.
-type AddressError struct{ Address, Kind string }
+// AddressError says that a sink's URI, or its Service, leads to an address that may not be dialled. Its text is a sentence for a condition.
+type AddressError struct {
+	Address, Kind string
+	// Service means that the sink is a Service.
+	Service bool
+}
 
 // Error implements error.
 func (e *AddressError) Error() string {
+	if e.Service {
+		return fmt.Sprintf("the address %s is %s: no Service of a sink may lead there", e.Address, e.Kind)
+	}
 	return fmt.Sprintf("the address %s is %s: sinks with a uri must be public (use ref for a Service of the cluster, or run the operator with "+
 		"--allow-private-sinks)", e.Address, e.Kind)
 }

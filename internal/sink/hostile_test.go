@@ -225,6 +225,25 @@ func TestGuardOutlastsRebinding(t *testing.T) {
 	}
 }
 
+// A Service is checked when the sink is resolved. If it becomes another one right after that, its name may lead anywhere: as an ExternalName does, or
+// a headless one with addresses that somebody wrote.
+func TestGuardOfServicesOutlastsAChangeOfTheService(t *testing.T) {
+	for _, answer := range []string{
+		"127.0.0.1", "169.254.169.254", "::1", "fe80::1", "::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "0.0.0.0", "224.0.0.1",
+		"127.0.0.1 ::1 169.254.169.254",
+	} {
+		dns := &names{answers: map[string][]string{"svc.ns.svc": {answer}}}
+		dialer := &net.Dialer{Timeout: 10 * time.Second, Control: sink.GuardService, Resolver: dns.resolver(t)}
+		conn, err := dialer.DialContext(t.Context(), "tcp", "svc.ns.svc:8080")
+		if err == nil {
+			_ = conn.Close()
+		}
+		if address := (&sink.AddressError{}); !errors.As(err, &address) {
+			t.Errorf("%s was dialled: %v", answer, err)
+		}
+	}
+}
+
 // Even a client that follows redirects, as the dispatcher's does not, gets nowhere by one.
 func TestGuardOutlastsRedirects(t *testing.T) {
 	for uri, how := range hostile() {

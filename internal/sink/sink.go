@@ -7,6 +7,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 
@@ -27,8 +28,11 @@ import (
 type Target struct {
 	// URL of the request. Its path and query may be secret: log Origin.
 	URL *url.URL
-	// Guarded means that only addresses that Guard lets pass may be dialled: the sink is a URI, not a Service.
+	// Guarded means that only addresses that Guard lets pass may be dialled: the sink is a URI. Else it is a Service, and GuardService is asked.
 	Guarded bool
+	// Address is the Service's own, to be dialled in place of the URL's host, which DNS may lead elsewhere by then. It is not valid where the
+	// Service has none (it is headless), and for URIs.
+	Address netip.Addr
 	// SigningKey signs deliveries; nil if they are not signed.
 	SigningKey *SigningKey
 	// BearerToken is sent as Authorization; "" if none is.
@@ -45,7 +49,7 @@ func Resolve(ctx context.Context, reader client.Reader, ch *v1alpha1.TiktokChann
 	var err error
 	switch {
 	case s.Ref != nil:
-		t.URL, err = serviceURL(ctx, reader, ch.Namespace, s)
+		t.URL, t.Address, err = serviceURL(ctx, reader, ch.Namespace, s)
 	case s.URI != "":
 		t.Guarded = true
 		t.URL, err = uriURL(s)
@@ -64,25 +68,25 @@ func Resolve(ctx context.Context, reader client.Reader, ch *v1alpha1.TiktokChann
 	return t, nil
 }
 
-func serviceURL(ctx context.Context, reader client.Reader, namespace string, s *v1alpha1.Sink) (*url.URL, error) {
+func serviceURL(ctx context.Context, reader client.Reader, namespace string, s *v1alpha1.Sink) (*url.URL, netip.Addr, error) {
 	var service corev1.Service
 	if err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: s.Ref.Name}, &service); err != nil {
 		if apierrors.IsNotFound(err) {
-			return nil, &ServiceNotFoundError{
+			return nil, netip.Addr{}, &ServiceNotFoundError{
 				Sink: s.Name, Namespace: namespace, Name: s.Ref.Name, Problem: "does not exist: create it, or correct the sink's ref",
 			}
 		}
-		return nil, fmt.Errorf("reading Service %s/%s of sink %q: %w", namespace, s.Ref.Name, s.Name, err)
+		return nil, netip.Addr{}, fmt.Errorf("reading Service %s/%s of sink %q: %w", namespace, s.Ref.Name, s.Name, err)
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		// It would lead anywhere, past the guard.
-		return nil, &ServiceNotFoundError{
+		return nil, netip.Addr{}, &ServiceNotFoundError{
 			Sink: s.Name, Namespace: namespace, Name: s.Ref.Name, Problem: "is of type ExternalName, which is not followed: give the address as uri",
 		}
 	}
 	port, problem := servicePort(&service, s.Ref.Port)
 	if problem != "" {
-		return nil, &ServiceNotFoundError{Sink: s.Name, Namespace: namespace, Name: s.Ref.Name, Problem: problem}
+		return nil, netip.Addr{}, &ServiceNotFoundError{Sink: s.Name, Namespace: namespace, Name: s.Ref.Name, Problem: problem}
 	}
 	path := s.Ref.Path
 	if path == "" {
@@ -90,9 +94,13 @@ func serviceURL(ctx context.Context, reader client.Reader, namespace string, s *
 	}
 	u, err := url.Parse("http://" + service.Name + "." + namespace + ".svc:" + strconv.Itoa(int(port)) + path)
 	if err != nil || u.User != nil || u.Hostname() != service.Name+"."+namespace+".svc" {
-		return nil, &InvalidError{Sink: s.Name, Problem: "its path is not one of a URL"}
+		return nil, netip.Addr{}, &InvalidError{Sink: s.Name, Problem: "its path is not one of a URL"}
 	}
-	return u, nil
+	address, err := netip.ParseAddr(service.Spec.ClusterIP)
+	if err != nil {
+		address = netip.Addr{} // "None"
+	}
+	return u, address, nil
 }
 
 // servicePort is the port asked for, or the only one that speaks TCP.
