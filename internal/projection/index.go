@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -134,21 +135,64 @@ func (c *channelIndex) update(ctx context.Context, log IndexLog, channelUID stri
 
 func (c *channelIndex) fill(ctx context.Context, log IndexLog, channelUID string) error {
 	filled := channelIndex{newest: map[string]uint64{}}
+	var replayed []eventlog.Stored
 	err := log.NewestOfLanes(ctx, channelUID, func(e eventlog.Stored) {
+		if e.Replay != "" && e.Conversation != "" {
+			filled.upTo, replayed = e.Sequence, append(replayed, e)
+			return
+		}
 		filled.see(e)
 		filled.tidy()
 	})
 	if err != nil {
 		return err
 	}
+	for _, e := range replayed {
+		sequence, err := beforeReplays(ctx, log, channelUID, e)
+		if err != nil {
+			return err
+		}
+		if sequence > filled.newest[e.Conversation] {
+			filled.order = append(filled.order, Place{Sequence: sequence, ID: e.Conversation})
+			filled.newest[e.Conversation] = sequence
+		}
+	}
+	slices.SortFunc(filled.order, func(a, b Place) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	filled.tidy()
 	c.filled, c.upTo, c.order, c.newest = true, filled.upTo, filled.order, filled.newest
 	return nil
+}
+
+// beforeReplays is the sequence of the newest event of a lane that is no replay, which it takes reading the lane to find; of the lane's newest event,
+// which is one, if nothing else is left.
+func beforeReplays(ctx context.Context, log IndexLog, channelUID string, newest eventlog.Stored) (uint64, error) {
+	found := newest.Sequence
+	q := eventlog.Query{ChannelUID: channelUID, Lane: newest.Lane, Limit: batch, MaxBytes: batchBytes}
+	for {
+		events, more, err := log.Events(ctx, q)
+		if err != nil {
+			return 0, err
+		}
+		for _, e := range events {
+			if e.Replay == "" {
+				found = e.Sequence
+			}
+			q.After = eventlog.Position{Sequence: e.Sequence}
+		}
+		if !more || len(events) == 0 || q.After.Sequence >= newest.Sequence {
+			return found, nil
+		}
+	}
 }
 
 // see takes note of an event that is newer than all before.
 func (c *channelIndex) see(e eventlog.Stored) {
 	c.upTo = e.Sequence
 	if e.Conversation == "" {
+		return
+	}
+	// A replay is nothing new. It counts where nothing else is left of the conversation.
+	if _, known := c.newest[e.Conversation]; known && e.Replay != "" {
 		return
 	}
 	c.order = append(c.order, Place{Sequence: e.Sequence, ID: e.Conversation})

@@ -115,6 +115,41 @@ func TestConversationsAreListedByTheirNewestEvent(t *testing.T) {
 	want(t, ids, "c", "d", "a+/=", "b")
 }
 
+func TestReplaysLeaveConversationsWhereTheyAre(t *testing.T) {
+	log := open(t)
+	x := projection.NewIndex(log)
+	for i, c := range []string{"a", "b", "a", "c"} {
+		log.store(t, fmt.Sprint("e", i), c)
+	}
+	ids, _, _ := page(t, x, 0, 10)
+	want(t, ids, "c", "a", "b")
+	replay := func(id, conversation string) {
+		t.Helper()
+		if _, err := log.Append(t.Context(), eventlog.Record{
+			ID: id, App: "app", ChannelUID: uid, Conversation: conversation, Sink: "crm", Replay: "occasion", Body: []byte("{}"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replay("e1", "b")
+	replay("e0", "a")
+	replay("e2", "a")
+	replay("old", "of which nothing else is left")
+	for _, index := range []*projection.Index{x, projection.NewIndex(log)} { // one that has seen it, one that is filled after it
+		ids, _, _ = page(t, index, 0, 10)
+		want(t, ids, "of which nothing else is left", "c", "a", "b")
+	}
+	log.store(t, "e4", "b")
+	for _, index := range []*projection.Index{x, projection.NewIndex(log)} {
+		first, last, _ := page(t, index, 0, 2)
+		want(t, first, "b", "of which nothing else is left")
+		second, _, more := page(t, index, last, 2)
+		if want(t, second, "c", "a"); more {
+			t.Error("more")
+		}
+	}
+}
+
 func TestOnlyWhatIsNewIsRead(t *testing.T) {
 	log := open(t)
 	x := projection.NewIndex(log)
