@@ -208,6 +208,26 @@ func TestDeadLettersOutliveALossOfEvents(t *testing.T) {
 	}
 }
 
+// Another replica may remove the last position after it was counted, and before it is read.
+func TestListingSinksOutlastsTheirRemoval(t *testing.T) {
+	t.Parallel()
+	url := eventlogtest.Server(t, &server.Options{}).ClientURL()
+	l, other := open(t, eventlog.Options{URL: url}), open(t, eventlog.Options{URL: url})
+	for i := range 100 {
+		if err := other.SaveSink(t.Context(), eventlog.SinkState{ChannelUID: "ch", Sink: "s"}); err != nil {
+			t.Fatal(err)
+		}
+		removed := make(chan error, 1)
+		go func() { removed <- other.DeleteSink(t.Context(), "ch", "s") }()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		states, err := l.Sinks(ctx)
+		cancel()
+		if err = errors.Join(err, <-removed); err != nil || len(states) > 1 {
+			t.Fatalf("listing %d: %+v, %v", i, states, err)
+		}
+	}
+}
+
 // TestLaggingServerHidesNothing stands in for a server that lags: it is the only one that answers reads, and finds nothing.
 func TestLaggingServerHidesNothing(t *testing.T) {
 	t.Parallel()

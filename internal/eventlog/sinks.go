@@ -126,8 +126,19 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 	}
 	defer messages.Stop()
 	var states []SinkState
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+	for last := uint64(0); ; {
+		m, err := nextWithin(ctx, messages, listPatience)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			// What was to come may have been removed since it was counted.
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+			}
+			if info.NumPending == 0 && info.Delivered.Consumer <= last {
+				return dedupe(states), nil
+			}
+			continue
+		}
 		if err != nil {
 			return nil, &UnavailableError{Doing: "listing sinks", Err: err}
 		}
@@ -147,10 +158,19 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listing sinks: %w", err)
 		}
-		if meta.NumPending == 0 {
+		if last = meta.Sequence.Consumer; meta.NumPending == 0 {
 			return dedupe(states), nil
 		}
 	}
+}
+
+// listPatience is how long nothing may come before it is looked whether anything is still to come.
+const listPatience = 500 * time.Millisecond
+
+func nextWithin(ctx context.Context, messages jetstream.MessagesContext, d time.Duration) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return messages.Next(jetstream.NextContext(ctx))
 }
 
 // beginAnew takes the position in a log that was lost to the beginning of the one that took its place: all of it is new.
