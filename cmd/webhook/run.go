@@ -49,9 +49,9 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 	if err := errors.Join(process.CheckAddresses(ctx, o.addresses()...), process.CheckCluster(ctx, cfg)); err != nil {
 		return err
 	}
-	events, err := eventlog.Open(ctx, o.eventLog(log.WithName("eventlog")))
+	events, err := openEventLog(ctx, o, log.WithName("eventlog"))
 	if err != nil {
-		return fmt.Errorf("opening the event log of %s: %w", o.eventLogFlag(), err)
+		return err
 	}
 	defer func() { err = errors.Join(err, events.Close()) }()
 	grace := 45 * time.Second // within the pod's 60
@@ -79,6 +79,20 @@ func run(ctx context.Context, o *options, log logr.Logger) (err error) {
 		return err
 	}
 	return process.Run(ctx, mgr)
+}
+
+// openEventLog opens the log, which reads and checks every stored event: minutes, of a large log on a slow disk. Probes are answered meanwhile.
+func openEventLog(ctx context.Context, o *options, log logr.Logger) (*eventlog.Log, error) {
+	stop, err := process.ServeStarting(ctx, o.ProbeAddress)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	events, err := eventlog.Open(ctx, o.eventLog(log))
+	if err != nil {
+		return nil, fmt.Errorf("opening the event log of %s: %w", o.eventLogFlag(), err)
+	}
+	return events, nil
 }
 
 // servers are the parts of the binary while they are put together.

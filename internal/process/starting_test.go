@@ -1,0 +1,47 @@
+package process
+
+import (
+	"net"
+	"net/http"
+	"testing"
+)
+
+func TestProbesAreAnsweredWhileStarting(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if _, err := ServeStarting(t.Context(), address); err == nil {
+		t.Error("an address that is in use was served")
+	}
+	_ = l.Close()
+	for range 2 { // it leaves the address to whoever comes next
+		stop, err := ServeStarting(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/": http.StatusServiceUnavailable} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+			}
+		}
+		stop()
+	}
+	for _, none := range []string{"", "0"} {
+		stop, err := ServeStarting(t.Context(), none)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+	}
+}
