@@ -119,13 +119,14 @@ func (a *API) find(ctx context.Context, ch *v1alpha1.TiktokChannel, s selection)
 	searched := 0
 	err := a.each(ctx, string(ch.UID), s, func(e *eventlog.Stored) (more bool, err error) {
 		if searched++; searched > maxSearch {
-			return false, tooMany(fmt.Sprintf("More than %d events would have to be looked through: narrow since and until.", maxSearch))
+			return false, tooMany(fmt.Sprintf("More than %d events would have to be looked through for the ids: say with since and until when they were "+
+				"stored, or narrow these. The event's time is shortly before. Nothing was replayed.", maxSearch))
 		}
 		if e.Replay != "" || (len(s.ids) > 0 && !wanted[e.ID]) {
 			return true, nil
 		}
 		if len(found) == maxReplayEvents {
-			return false, tooMany(fmt.Sprintf("More than %d events were stored in that time: narrow since and until.", maxReplayEvents))
+			return false, tooMany(fmt.Sprintf("More than %d events were stored in that time: narrow since and until. Nothing was replayed.", maxReplayEvents))
 		}
 		found = append(found, e.Sequence)
 		delete(wanted, e.ID)

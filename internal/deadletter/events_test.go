@@ -193,7 +193,7 @@ func TestReplaysAreBounded(t *testing.T) {
 		"as many as may be": {10_000, "since=2026-01-01T00:00:00Z", 202, ""},
 		"one too many":      {10_001, "since=2026-01-01T00:00:00Z", 400, "More than 10000 events were stored"},
 		"found in time":     {200_000, "id=evt-100000", 202, ""},
-		"too far":           {200_000, "id=evt-100001", 400, "More than 100000 events would have to be looked through"},
+		"too far":           {200_000, "id=evt-100001", 400, "More than 100000 events would have to be looked through for the ids: say with since and until"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
