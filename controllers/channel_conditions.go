@@ -1,7 +1,7 @@
 package controllers
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -220,11 +220,11 @@ func (o *observation) wakeUps() []time.Time {
 	}
 }
 
-// bounded keeps a message within what a condition may hold.
+// bounded keeps a message within what a condition may hold, which is 32 KiB. Each of a channel's sinks has room for its sentence.
 func bounded(message string) string {
-	const limit = 1024
+	const limit = 16 << 10
 	if len(message) <= limit {
 		return message
 	}
-	return fmt.Sprintf("%s…", message[:limit-3])
+	return strings.ToValidUTF8(message[:limit-len("…")], "") + "…"
 }

@@ -27,18 +27,20 @@ func currentSinks(ch *v1alpha1.TiktokChannel) []v1alpha1.SinkStatus {
 	return current
 }
 
-// withFailing adds to SinksResolved which sinks fail. The reason of one that is not resolved, which nobody need wait for, goes first.
+// withFailing adds to SinksResolved which sinks fail, and why. The reason of one that is not resolved, which nobody need wait for, goes first.
 func withFailing(c metav1.Condition, ch *v1alpha1.TiktokChannel) metav1.Condition {
 	var failing []string
+	var why strings.Builder
 	for _, s := range currentSinks(ch) {
 		if s.State == v1alpha1.SinkFailing {
 			failing = append(failing, strconv.Quote(s.Name))
+			why.WriteString(" Sink " + strconv.Quote(s.Name) + ": " + s.Message)
 		}
 	}
 	if len(failing) == 0 {
 		return c
 	}
-	told := failingPrefix + strings.Join(failing, ", ") + ". Their events are kept and tried again; status.sinks says since when, and why."
+	told := failingPrefix + strings.Join(failing, ", ") + ". Their events are kept and tried again; status.sinks says since when." + why.String()
 	if c.Status == metav1.ConditionFalse {
 		c.Message = told + " " + c.Message
 		return c

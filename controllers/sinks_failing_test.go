@@ -76,6 +76,9 @@ func TestFailingSinksAreToldAndLeaveTheChannelReady(t *testing.T) {
 	if told := b.told(); !strings.Contains(told, `Warning SinkFailing Sink "a" has failed`) || strings.Contains(told, "\n") {
 		t.Errorf("told: %s", told)
 	}
+	if m := condition().Message; !strings.Contains(m, `Sink "a": Every attempt fails: it answered 503.`) {
+		t.Errorf("the message is %q", m)
+	}
 	// The manager's own write has left what the webhook deployment wrote, and the other way round.
 	if sinks := reload(t, b.ch).Status.Sinks; len(sinks) != 1 || sinks[0].State != v1alpha1.SinkFailing || sinks[0].Message == "" {
 		t.Errorf("status.sinks is %+v", sinks)

@@ -1,11 +1,16 @@
 package controllers
 
 import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
@@ -60,4 +65,80 @@ func TestForbiddenAddressShowsInTheCondition(t *testing.T) {
 	b.edit(func(ch *v1alpha1.TiktokChannel) { ch.Spec.Sinks[0].URI = "https://example.com/latest/" })
 	b.reconcile()
 	b.want(v1alpha1.SinksResolvedCondition, metav1.ConditionTrue, v1alpha1.ReasonSinksResolved)
+}
+
+// Hostile addresses in a uri, each refused with its reason: by the schema in the answer to whoever applies the channel, else by the manager in the
+// condition SinksResolved. (What names lead to is seen when they are dialled, and told as TestFailingSinksAreToldAndLeaveTheChannelReady shows.)
+func TestHostileAddressesAreRefusedWithTheReason(t *testing.T) {
+	const schemaScheme, schemaUser = "uri must be an absolute https URL", "uri must name a host and have no fragment or user"
+	for uri, want := range map[string]string{
+		"http://10.0.0.1/": schemaScheme, "http://169.254.169.254/latest/meta-data/": schemaScheme, "file:///etc/passwd": schemaScheme,
+		"gopher://127.0.0.1:6379/_FLUSHALL": schemaScheme, "unix:///run/containerd.sock": schemaScheme, "//127.0.0.1/": schemaScheme,
+		"https://public.example@127.0.0.1/": schemaUser, "https://me:pw@public.example/": schemaUser, "https://127.0.0.1/#@public.example": schemaUser,
+	} {
+		ch := &v1alpha1.TiktokChannel{
+			ObjectMeta: metav1.ObjectMeta{Namespace: unmanaged, Name: "hostile"},
+			Spec: v1alpha1.TiktokChannelSpec{
+				AppRef: v1alpha1.TiktokAppReference{Name: "a"}, Sinks: []v1alpha1.Sink{{Name: "s", URI: uri}},
+			},
+		}
+		if err := k8s.Create(t.Context(), ch, client.DryRunAll); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", uri, err, want)
+		}
+	}
+
+	const loopback, linkLocal, private, metadata = "loopback", "link-local", "private", "a cloud's metadata service"
+	var told []struct{ uri, address, kind string }
+	for _, block := range []struct {
+		kind  string
+		hosts []string
+	}{
+		{loopback, []string{
+			"127.0.0.1", "127.8.9.10:6443", "localhost", "LOCALHOST.:8443", "db.localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1",
+			"[::1]", "[0:0:0:0:0:0:0:1]:8443", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+		}},
+		{linkLocal, []string{
+			"169.254.169.254/latest/meta-data/", "169.254.0.23", "2852039166", "[fe80::1]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]",
+		}},
+		{metadata, []string{"168.63.129.16/machine?comp=goals", "100.100.100.200/latest/", "192.0.0.192", "[fd00:ec2::254]", "[fd20:ce::254]"}},
+		{private, []string{
+			"10.96.0.1", "172.31.255.254:10250", "192.168.0.1", "100.64.0.1", "[fc00::1]", "[fdff::1]:443", "[fec0::1]", "[2606:4700::5efe:10.0.0.1]",
+		}},
+		{"unspecified", []string{"0.0.0.0:22", "0", "[::]"}},
+		{"multicast", []string{"224.0.0.1", "[ff02::1]"}},
+		{"reserved", []string{"240.0.0.1", "[::127.0.0.1]", "[4000::1]", "[2001:0:7f00:1::]"}},
+		{"the broadcast address", []string{"255.255.255.255"}},
+		{"for documentation only", []string{"192.0.2.1", "203.0.113.1", "[2001:db8::1]"}},
+	} {
+		for _, host := range block.hosts {
+			u, err := url.Parse("https://" + host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			told = append(told, struct{ uri, address, kind string }{u.String(), strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), block.kind})
+		}
+	}
+	if len(told) < 30 {
+		t.Fatalf("only %d addresses", len(told))
+	}
+	b := newBench(t)
+	b.r.ResolveSink = ResolveSinks(k8s)
+	for batch := range slices.Chunk(told, 16) { // as many as a channel may have
+		b.edit(func(ch *v1alpha1.TiktokChannel) {
+			ch.Spec.Sinks = []v1alpha1.Sink{}
+			for i, s := range batch {
+				ch.Spec.Sinks = append(ch.Spec.Sinks, v1alpha1.Sink{Name: "sink-" + strconv.Itoa(i), URI: s.uri})
+			}
+		})
+		b.reconcile()
+		b.want(v1alpha1.SinksResolvedCondition, metav1.ConditionFalse, v1alpha1.ReasonSinkInvalid)
+		message := meta.FindStatusCondition(reload(t, b.ch).Status.Conditions, v1alpha1.SinksResolvedCondition).Message
+		for i, s := range batch {
+			_, about, _ := strings.Cut(message, fmt.Sprintf("Sink %q: ", "sink-"+strconv.Itoa(i)))
+			about, _, _ = strings.Cut(about, "Sink ")
+			if !strings.Contains(about, "the address "+s.address+" is ") || !strings.Contains(about, s.kind) || !strings.Contains(about, "must be public") {
+				t.Errorf("%s: it is told %q", s.uri, about)
+			}
+		}
+	}
 }

@@ -102,8 +102,8 @@ const (
 	ReasonSinkSecretNotFound = "SinkSecretNotFound"
 	// ReasonSinkInvalid: a sink cannot be used as it is described; the message says why.
 	ReasonSinkInvalid = "SinkInvalid"
-	// ReasonSinkFailing: a sink has taken no event for more than a minute; the message says which, and status.sinks why. The channel stays
-	// Ready: its events are kept and tried again.
+	// ReasonSinkFailing: a sink has taken no event for more than a minute; the message says which, and why, such as the address that its name
+	// leads to and may not. The channel stays Ready: its events are kept and tried again.
 	ReasonSinkFailing = "SinkFailing"
 )
 

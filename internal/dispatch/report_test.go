@@ -123,3 +123,31 @@ func TestOnlyTurnsOfSinksAreReported(t *testing.T) {
 		t.Fatalf("a removed sink is still there: %+v, %d writes", sinks, counter.applies.Load())
 	}
 }
+
+// A name that leads where it may not is seen only when it is dialled: who reads the channel learns the same as of an address in the uri.
+func TestForbiddenAddressesOfNamesAreReported(t *testing.T) {
+	rc := newReceiver(t, nil)
+	ch := channelWith(sinkOf("name", strings.Replace(rc.URL, "127.0.0.1", "localhost", 1)))
+	lead := &ahead{}
+	r := newRig(t, func(o *dispatch.Options) { o.Clock, o.AllowPrivateSinks = lead, false })
+	scheme := k8sruntime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(ch.DeepCopy()).WithStatusSubresource(ch).Build()
+	r.apply(ch)
+	r.put(uid, "evt", 1)
+	eventually(t, "refusals", func() bool { return r.metric("tiktok_operator_deliveries_total", "outcome", "forbidden_address") > 1 })
+	lead.lead.Add(int64(2 * time.Minute))
+	(&dispatch.Reporter{Reader: api, Client: api, Dispatcher: r.d}).Report(t.Context())
+	var now v1alpha1.TiktokChannel
+	if err := api.Get(t.Context(), client.ObjectKeyFromObject(ch), &now); err != nil {
+		t.Fatal(err)
+	}
+	if s := now.Status.Sinks; len(s) != 1 || s[0].State != v1alpha1.SinkFailing || !strings.Contains(s[0].Message, "is loopback: sinks with a uri must be public") {
+		t.Errorf("got %+v", s)
+	}
+	if rc.tried() != 0 {
+		t.Error("a loopback address was reached")
+	}
+}
