@@ -50,7 +50,8 @@ func (o *options) bind(fs *flag.FlagSet) {
 		"0: what the disk, or the NATS server, allows")
 	fs.Var(&o.fsync, "fsync", "when the embedded event log is synced to disk: always, or an interval such as 1s (a power cut then loses that much)")
 	fs.DurationVar(&o.tolerance, "signature-tolerance", ingest.DefaultTolerance().Past, "how old a webhook's signature may be; TikTok retries for 72h")
-	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false, "let sinks with a uri be loopback and private addresses")
+	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false,
+		"let sinks with a uri be loopback and private addresses, and Services lead to any address")
 	o.messageRules = messaging.Lenient
 	fs.Var(&o.messageRules, "message-rules", "what to do where it is doubtful whether TikTok takes a message: lenient (ask TikTok) "+
 		"or strict (refuse it)")

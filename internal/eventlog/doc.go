@@ -14,6 +14,7 @@
 //	TIKTOK_JOBS       tiktok.jobs.<kind>.<channel>               work that an event entails, with the event         until done, 72 h
 //	KV_tiktok-once    $KV.tiktok-once.<id>                       single-use ids                                 24 h
 //	KV_tiktok-sends   $KV.tiktok-sends.<id>                      what became of messages of applications        48 h
+//	KV_tiktok-owners  $KV.tiktok-owners.<key>                    which replica serves what (external server)    5 min
 //
 // <channel> is the UID of the TiktokChannel and <sink> the sink's name. <conversation>, <business> and single-use ids come from outside and
 // are hashed, <app> is hashed where it holds a dot, so that nothing foreign is ever read as a subject's structure. "_" stands for an event
@@ -27,6 +28,7 @@
 //
 // How far a sink has come is a position of our own, not a JetStream consumer: a durable consumer costs the server four goroutines and about
 // 50 KiB for as long as it exists, and NATS limits a stream to 1,000 of them, while ten thousand channels with up to 16 sinks must cost next
-// to nothing when idle. One ordered consumer (Watch) tells which channels have news; Next reads one channel's next event by its subject.
+// to nothing when idle. One ordered consumer (Watch) tells which channels have news; Events reads a channel's next ones, many at once, by their
+// subject.
 // Positions are written without fsync: after a power cut, events are delivered again, never lost.
 package eventlog
