@@ -13,8 +13,8 @@ import (
 const idPrefix = "evt_"
 
 // Identify makes the id of an event of TikTok's, and names its conversation. The same event has the same id each time TikTok sends it, and
-// also where it is found in another way: by its message id where there is one (a message that is sent and one that is received are two events,
-// though they may share that), else by its body.
+// also where it is found in another way: a message by its id (one that is sent and one that is received are two events, though they may share
+// that), every other event by its body.
 func Identify(e *tiktok.Envelope, body []byte) (id, conversation string) {
 	message, err := tiktok.DecodeMessageIdentity(e.Content)
 	if err != nil {
@@ -38,7 +38,7 @@ func identify(e *tiktok.Envelope, message *tiktok.MessageIdentity, body []byte) 
 	kind, key := "body", ""
 	if message != nil {
 		conversation = message.ConversationID
-		if message.MessageID != "" {
+		if message.MessageID != "" && isMessage(e.Event) {
 			// Nobody says whether taking a reaction back has a message id of its own: what was done is part of the identity.
 			kind, key = "message", message.MessageID+reactions(message)
 		}
@@ -53,6 +53,18 @@ func identify(e *tiktok.Envelope, message *tiktok.MessageIdentity, body []byte) 
 	}
 	sum := sha256.Sum256(text)
 	return idPrefix + base64.RawURLEncoding.EncodeToString(sum[:18]), conversation
+}
+
+// isMessage says whether an event is a message itself. Others may name one, and come more than once for it, each time with something else to
+// say: so may those that TikTok adds later. A message is known by its id alone, whatever its kind: a list of messages calls kinds by other names
+// than a webhook does, or not at all.
+func isMessage(event string) bool {
+	switch TypeOf(event) {
+	case TypeMessageReceived, TypeMessageSent:
+		return true
+	default:
+		return false
+	}
 }
 
 // reactions tells what was done apart, in whatever order and form TikTok writes it. Of a picture's address only the path counts: what follows
