@@ -155,3 +155,14 @@ func (l *Log) Revive(ctx context.Context, d DeadLetter) error {
 	}
 	return l.deleteMessage(ctx, deadStream, d.ID, "removing a dead letter that was replayed")
 }
+
+// deleteMessage removes a message of a stream; one that is gone already is no error.
+func (l *Log) deleteMessage(ctx context.Context, stream string, sequence uint64, doing string) error {
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	err := l.streams[stream].DeleteMsg(ctx, sequence)
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		return &UnavailableError{Doing: doing, Err: err}
+	}
+	return nil
+}

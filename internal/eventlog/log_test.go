@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -339,6 +340,49 @@ func TestUnroutedEventsAreRoutedOnceInOrder(t *testing.T) {
 		t.Fatalf("got %+v", e)
 	}
 	reopen(t, l, opts) // an emptied stream is not a damaged one
+}
+
+// TestALongBacklogIsRoutedInOrder: of many conversations at once, and after an accident from where it was.
+func TestALongBacklogIsRoutedInOrder(t *testing.T) {
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
+	const conversations, each = 30, 40 // more than are read at a time
+	for n := range each {
+		for c := range conversations {
+			r := record(fmt.Sprintf("%02d-%02d", c, n))
+			r.ChannelUID, r.Conversation = "", fmt.Sprintf("%02d", c)
+			appendRecord(t, l, r)
+		}
+	}
+	var mu sync.Mutex
+	handled := map[string]int{}
+	accidents := map[string]bool{"07-03": true, "01-25": true, "29-39": true}
+	total, calls := 0, 0
+	for done := false; !done; calls++ {
+		n, err := l.RouteUnrouted(t.Context(), "app", "-biz", uid, func(_ context.Context, r eventlog.Record) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if accidents[r.ID] {
+				delete(accidents, r.ID)
+				return errors.New("an accident")
+			}
+			if handled[r.ID]++; r.ChannelUID != uid {
+				t.Errorf("%s is handled before it is with its channel", r.ID)
+			}
+			return nil
+		})
+		total, done = total+n, err == nil
+	}
+	events := all(t, l, uid)
+	if calls != 4 || total != conversations*each || len(handled) != total || len(events) != total {
+		t.Fatalf("%d moved in %d calls, %d handled, %d stored", total, calls, len(handled), len(events))
+	}
+	next := map[string]int{}
+	for _, e := range events {
+		if want := fmt.Sprintf("%s-%02d", e.Conversation, next[e.Conversation]); e.ID != want {
+			t.Fatalf("conversation %s: got %s, want %s", e.Conversation, e.ID, want)
+		}
+		next[e.Conversation]++
+	}
 }
 
 func TestExpiredEventsAreNotDamage(t *testing.T) {

@@ -5,51 +5,119 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
-// RouteUnrouted moves what was stored for a business that no channel held to the channel that holds it now, oldest first, and says how many
-// events it moved. Calling it again, after an error too, moves nothing twice. each, if not nil, is called for an event that is with its channel
-// before it is forgotten here; an error of it ends the moving, and after a crash it may be called for the same event again.
+const (
+	// routeEvents and routeBytes bound what is read at a time of the events that wait for a channel.
+	routeEvents, routeBytes = 500, 4 << 20
+	// routeAtOnce is how many conversations' events are moved at a time.
+	routeAtOnce = 16
+)
+
+// RouteUnrouted moves what was stored for a business that no channel held to the channel that holds it now, each conversation's oldest first, and
+// says how many events it moved. Calling it again, after an error too, moves nothing twice. each, if not nil, is called for an event that is with
+// its channel before it is forgotten here, for several conversations at once; an error of it ends the moving, and after that, or a crash, it may
+// be called for the same event again.
 func (l *Log) RouteUnrouted(
 	ctx context.Context, app, businessID, channelUID string, each func(context.Context, Record) error,
-) (int, error) {
+) (moved int, err error) {
 	if !isToken(channelUID) {
 		return 0, fmt.Errorf("the channel UID %q is not one of Kubernetes'", channelUID)
 	}
-	request := getRequest{NextFor: unroutedSubject(app, businessID), Sequence: 1}
-	for moved := 0; ; moved++ {
-		event, err := l.next(ctx, unroutedStream, request)
-		if err == nil && event == nil {
-			err = l.confirmEnd(ctx, unroutedStream, request.NextFor, Position{Sequence: request.Sequence - 1})
+	filter := unroutedSubject(app, businessID)
+	for after := uint64(0); ; {
+		events, err := l.unrouted(ctx, filter, after)
+		if err == nil && len(events) == 0 {
+			err = l.confirmEnd(ctx, unroutedStream, filter, Position{Sequence: after})
 		}
-		if err != nil || event == nil {
+		if err != nil || len(events) == 0 {
 			return moved, err
 		}
-		record := event.Record
-		record.ChannelUID = channelUID
-		if _, err := l.Append(ctx, record); err != nil {
-			return moved, fmt.Errorf("routing an event to its channel: %w", err)
-		}
-		if each != nil {
-			if err := each(ctx, record); err != nil {
-				return moved, fmt.Errorf("handling an event that was routed to its channel: %w", err)
+		done, failed := l.route(ctx, events, channelUID, each)
+		if done > 0 {
+			after = events[done-1].Sequence
+			if err := l.forgetUnrouted(ctx, filter, after); err != nil {
+				return moved, errors.Join(failed, err)
 			}
+			moved += done
 		}
-		if err := l.deleteMessage(ctx, unroutedStream, event.Sequence, "removing an event that was routed"); err != nil {
-			return moved, err
+		if failed != nil {
+			return moved, failed
 		}
-		request.Sequence = event.Sequence + 1
 	}
 }
 
-// deleteMessage removes a message of a stream; one that is gone already is no error.
-func (l *Log) deleteMessage(ctx context.Context, stream string, sequence uint64, doing string) error {
+// unrouted reads the next events that wait for a channel.
+func (l *Log) unrouted(ctx context.Context, filter string, after uint64) (events []*Stored, err error) {
+	request := getRequest{NextFor: filter, Sequence: after + 1, Batch: routeEvents, MaxBytes: routeBytes}
+	err = l.batch(ctx, unroutedStream, "reading events that wait for their channel", request, func(m *nats.Msg, _ uint64) error {
+		event, err := stored(m)
+		events = append(events, event)
+		return err
+	})
+	return events, err
+}
+
+// route puts events into their channel: one after the other within a conversation, so that none overtakes another that was refused. done is how
+// many of them are there, counted up to the first that is not.
+func (l *Log) route(
+	ctx context.Context, events []*Stored, channelUID string, each func(context.Context, Record) error,
+) (done int, failed error) {
+	var conversations [][]int // of indices
+	byName := map[string]int{}
+	for i, e := range events {
+		n, ok := byName[e.Conversation]
+		if !ok {
+			n = len(conversations)
+			byName[e.Conversation], conversations = n, append(conversations, nil)
+		}
+		conversations[n] = append(conversations[n], i)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(routeAtOnce)
+	routed := make([]bool, len(events))
+	for _, conversation := range conversations {
+		group.Go(func() error {
+			for _, i := range conversation {
+				if err := l.routeOne(ctx, events[i].Record, channelUID, each); err != nil {
+					return err
+				}
+				routed[i] = true
+			}
+			return nil
+		})
+	}
+	failed = group.Wait()
+	for done < len(routed) && routed[done] {
+		done++
+	}
+	return done, failed
+}
+
+func (l *Log) routeOne(ctx context.Context, r Record, channelUID string, each func(context.Context, Record) error) error {
+	r.ChannelUID = channelUID
+	if _, err := l.Append(ctx, r); err != nil {
+		return fmt.Errorf("routing an event to its channel: %w", err)
+	}
+	if each == nil {
+		return nil
+	}
+	if err := each(ctx, r); err != nil {
+		return fmt.Errorf("handling an event that was routed to its channel: %w", err)
+	}
+	return nil
+}
+
+// forgetUnrouted removes what was routed: all of the filter up to a sequence.
+func (l *Log) forgetUnrouted(ctx context.Context, filter string, last uint64) error {
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	err := l.streams[stream].DeleteMsg(ctx, sequence)
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		return &UnavailableError{Doing: doing, Err: err}
+	err := l.streams[unroutedStream].Purge(ctx, jetstream.WithPurgeSubject(filter), jetstream.WithPurgeSequence(last+1))
+	if err != nil {
+		return &UnavailableError{Doing: "removing events that were routed", Err: err}
 	}
 	return nil
 }

@@ -259,25 +259,27 @@ func (h *Handler) store(ctx context.Context, record eventlog.Record) answer {
 	if err != nil {
 		return unavailable(err)
 	}
+	direct := false
 	if channel != nil {
 		// What came before the channel did goes first.
-		if err := h.opts.Router.Ensure(ctx, channel); err != nil {
+		if direct, err = h.opts.Router.Ready(ctx, channel); err != nil {
 			return notStored(err)
 		}
-		record.ChannelUID = string(channel.UID)
+		if direct {
+			record.ChannelUID = string(channel.UID)
+		}
 	}
 	result, err := h.append(ctx, record)
 	if err != nil {
 		return notStored(err)
 	}
-	if channel != nil {
+	if direct {
 		// For a duplicate too: the first time may have ended here.
 		if err := follow(ctx, h.opts.Log, record); err != nil {
 			return notStored(err)
 		}
-	}
-	if channel == nil {
-		// The channel may have appeared, and its earlier events have been routed, while this one was being stored.
+	} else {
+		// The channel may have appeared, or its earlier events have been routed, while this one was being stored.
 		if channel, err = ChannelOf(ctx, h.opts.Reader, record.App, record.BusinessID); err != nil {
 			return unavailable(err)
 		}

@@ -79,6 +79,21 @@ type brokenLog struct {
 	err    error
 	before func() // runs once, before the next append
 	jobErr error
+	// routing, if not nil, holds up the moving of unrouted events until it is closed.
+	routing chan struct{}
+}
+
+func (b *brokenLog) RouteUnrouted(
+	ctx context.Context, app, businessID, channelUID string, each func(context.Context, eventlog.Record) error,
+) (int, error) {
+	if b.routing != nil {
+		select {
+		case <-b.routing:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return b.EventLog.RouteUnrouted(ctx, app, businessID, channelUID, each)
 }
 
 func (b *brokenLog) AddJob(ctx context.Context, j eventlog.Job) error {
@@ -223,6 +238,25 @@ func (f *fixture) events(t *testing.T, uid string) []eventlog.Stored {
 		}
 		events, p.Sequence = append(events, *e), e.Sequence
 	}
+}
+
+// messages are the ids of the messages of a channel, in the order of the log.
+func (f *fixture) messages(t *testing.T, uid string) (ids []string) {
+	t.Helper()
+	for _, e := range f.events(t, uid) {
+		var outer struct{ Content string }
+		var inner struct {
+			ID string `json:"message_id"`
+		}
+		if err := json.Unmarshal(e.Body, &outer); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(outer.Content), &inner); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, inner.ID)
+	}
+	return ids
 }
 
 func (f *fixture) count(t *testing.T, metric string, labels ...string) float64 {
@@ -466,21 +500,7 @@ func TestUnknownBusinessIsRoutedWhenItsChannelAppears(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var got []string
-	for _, e := range f.events(t, "uid-1") {
-		var outer struct{ Content string }
-		var inner struct {
-			ID string `json:"message_id"`
-		}
-		if err := json.Unmarshal(e.Body, &outer); err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal([]byte(outer.Content), &inner); err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, inner.ID)
-	}
-	if fmt.Sprint(got) != "[1 2 3 4]" {
+	if got := f.messages(t, "uid-1"); fmt.Sprint(got) != "[1 2 3 4]" {
 		t.Fatalf("got %v", got)
 	}
 	if n := len(f.events(t, "uid-0")); n != 0 {

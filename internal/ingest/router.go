@@ -8,34 +8,41 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
+const (
+	// routingsAtOnce is how many channels the controller attends to at a time.
+	routingsAtOnce = 4
+	// maxFailedRoutings waits to be noticed by the controller.
+	maxFailedRoutings = 1000
+)
+
 // Router moves events that arrived before their channel held the business (the manager writes status.businessID shortly after an
-// authorization) from the unrouted events to the channel. Each process routes once a channel and business, before it stores the first event
-// under that channel, so that their order is kept; the controller does so where no event follows.
+// authorization) from the unrouted events to the channel. Each process does so once a channel and business, before it stores the first event
+// under that channel, so that their order is kept; the controller does so where no event follows. The moving goes on when the webhook that began
+// it has ended: a thousand events may wait. Until it has ended, the channel's new events are stored as unrouted too, and moved in their turn.
 type Router struct {
 	reader client.Reader
 	log    EventLog
 	logger logr.Logger
+	// failed are the channels whose events could not be moved, for the controller to try again.
+	failed chan event.GenericEvent
 
 	mu     sync.Mutex
 	routed map[types.NamespacedName]*route
-}
-
-// route is what was done for one channel.
-type route struct {
-	mu       sync.Mutex
-	uid      types.UID
-	business string
-	done     bool
 }
 
 // NewRouter makes a Router. reader reads channels from the cache.
@@ -43,49 +50,112 @@ func NewRouter(reader client.Reader, log EventLog, logger logr.Logger) *Router {
 	if logger.GetSink() == nil {
 		logger = logr.Discard()
 	}
-	return &Router{reader: reader, log: log, logger: logger, routed: map[types.NamespacedName]*route{}}
+	return &Router{
+		reader: reader, log: log, logger: logger, failed: make(chan event.GenericEvent, maxFailedRoutings), routed: map[types.NamespacedName]*route{},
+	}
 }
 
-// Ensure routes what waits for the channel, unless that was done.
-func (r *Router) Ensure(ctx context.Context, ch *v1alpha1.TiktokChannel) error {
-	return r.run(ctx, ch, false)
+// Ready says whether an event may be stored under the channel. If not, earlier ones are being moved there: it is to be stored as unrouted, and
+// Route to be called. The error says that moving them failed.
+func (r *Router) Ready(ctx context.Context, ch *v1alpha1.TiktokChannel) (bool, error) {
+	state := r.routeOf(ch)
+	m := r.begin(ctx, ch, state, false)
+	if m == nil {
+		return true, nil
+	}
+	if err := m.wait(ctx); err != nil {
+		return false, err
+	}
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	return state.done, nil
 }
 
-// Route routes what waits for the channel, also if that was done before.
+// Route has an event moved to the channel that was stored as unrouted just now. It waits for that, though not for long.
 func (r *Router) Route(ctx context.Context, ch *v1alpha1.TiktokChannel) error {
-	return r.run(ctx, ch, true)
+	return r.begin(ctx, ch, r.routeOf(ch), true).wait(ctx)
 }
 
-func (r *Router) run(ctx context.Context, ch *v1alpha1.TiktokChannel, again bool) error {
+// Ensure has moved what waits for the channel when it returns nil.
+func (r *Router) Ensure(ctx context.Context, ch *v1alpha1.TiktokChannel) error {
 	if ch.Status.BusinessID == "" {
 		return nil
 	}
-	r.mu.Lock()
-	state := r.routed[client.ObjectKeyFromObject(ch)]
-	if state == nil {
-		state = &route{}
-		r.routed[client.ObjectKeyFromObject(ch)] = state
+	state := r.routeOf(ch)
+	for {
+		m := r.begin(ctx, ch, state, false)
+		if m == nil {
+			return nil
+		}
+		select {
+		case <-m.ended:
+			if m.err != nil {
+				return m.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	r.mu.Unlock()
+}
 
+func (r *Router) routeOf(ch *v1alpha1.TiktokChannel) *route {
+	key, t := client.ObjectKeyFromObject(ch), target{app: ch.Spec.AppRef.Name, business: ch.Status.BusinessID, uid: string(ch.UID)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	state := r.routed[key]
+	if state == nil || state.target != t {
+		state.abandon()
+		state = &route{target: t}
+		r.routed[key] = state
+	}
+	return state
+}
+
+// begin is the moving that is under way, or a new one; nil if nothing waits. more says that something was stored that is to be moved: a moving
+// that is under way does not end without it.
+func (r *Router) begin(ctx context.Context, ch *v1alpha1.TiktokChannel, state *route, more bool) *moving {
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	if state.uid != ch.UID || state.business != ch.Status.BusinessID {
-		state.uid, state.business, state.done = ch.UID, ch.Status.BusinessID, false
-	}
-	if state.done && !again {
+	switch {
+	case state.moving != nil:
+		state.moving.again = state.moving.again || more
+		return state.moving
+	case state.done && !more:
 		return nil
 	}
-	moved, err := r.log.RouteUnrouted(ctx, ch.Spec.AppRef.Name, ch.Status.BusinessID, string(ch.UID),
-		func(ctx context.Context, record eventlog.Record) error { return follow(ctx, r.log, record) })
-	if err != nil {
-		return fmt.Errorf("routing earlier events to channel %s/%s: %w", ch.Namespace, ch.Name, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // others wait for it, too
+	m := newMoving(cancel)
+	state.done, state.moving = false, m
+	go r.move(ctx, types.NamespacedName{Namespace: ch.Namespace, Name: ch.Name}, state, m)
+	return m
+}
+
+func (r *Router) move(ctx context.Context, channel types.NamespacedName, state *route, m *moving) {
+	total := 0
+	for more := true; more; {
+		moved, err := r.log.RouteUnrouted(ctx, state.app, state.business, state.uid,
+			func(ctx context.Context, record eventlog.Record) error { return follow(ctx, r.log, record) })
+		total += moved
+		if err != nil {
+			m.err = fmt.Errorf("routing earlier events to channel %s: %w", channel, err)
+		}
+		more = state.moved(m)
 	}
-	if moved > 0 {
-		r.logger.Info("events that arrived before their channel were routed to it", "namespace", ch.Namespace, "name", ch.Name, "events", moved)
+	if total > 0 {
+		r.logger.Info("events that arrived before their channel were routed to it", "namespace", channel.Namespace, "name", channel.Name, "events", total)
 	}
-	state.done = true
-	return nil
+	if m.err != nil && ctx.Err() == nil {
+		r.logger.Info("events that arrived before their channel are not routed to it yet; trying again", "namespace", channel.Namespace,
+			"name", channel.Name, "reason", m.err.Error())
+		var failed v1alpha1.TiktokChannel
+		failed.Namespace, failed.Name = channel.Namespace, channel.Name
+		select {
+		case r.failed <- event.GenericEvent{Object: &failed}:
+		default: // the next event of the channel tries again
+		}
+	}
+	close(m.ended)
+	m.cancel()
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -94,6 +164,7 @@ func (r *Router) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 	if err := r.reader.Get(ctx, req.NamespacedName, &ch); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.mu.Lock()
+			r.routed[req.NamespacedName].abandon()
 			delete(r.routed, req.NamespacedName)
 			r.mu.Unlock()
 			return ctrl.Result{}, nil
@@ -105,8 +176,13 @@ func (r *Router) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 
 // SetupWithManager registers the Router's controller, which runs in every replica.
 func (r *Router) SetupWithManager(mgr manager.Manager) error {
-	err := ctrl.NewControllerManagedBy(mgr).Named("unrouted-events").For(&v1alpha1.TiktokChannel{}).
-		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false)}).Complete(r)
+	again := handler.Funcs{GenericFunc: func(
+		_ context.Context, e event.GenericEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+	) {
+		queue.AddRateLimited(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)})
+	}}
+	err := ctrl.NewControllerManagedBy(mgr).Named("unrouted-events").For(&v1alpha1.TiktokChannel{}).WatchesRawSource(source.Channel(r.failed, again)).
+		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: routingsAtOnce}).Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the controller of unrouted events: %w", err)
 	}

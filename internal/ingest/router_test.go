@@ -1,0 +1,179 @@
+package ingest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
+)
+
+// TestALargeBacklogHoldsNoWebhookUp: while earlier events are being moved to the channel, later ones are answered 200, and stored behind them.
+// That the sender of the first one leaves does not end the moving.
+func TestALargeBacklogHoldsNoWebhookUp(t *testing.T) {
+	f := setup(t)
+	post := func(ctx context.Context, id string) {
+		t.Helper()
+		body := text(id, "c")
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhooks/app", bytes.NewReader(body))
+		r.Header.Set(tiktok.SignatureHeader, tiktok.Sign(secret, body, f.clock.Now()))
+		w := httptest.NewRecorder()
+		if f.handler.ServeHTTP(w, r); w.Code != http.StatusOK {
+			t.Fatalf("event %s: %d %s", id, w.Code, w.Body)
+		}
+	}
+	post(t.Context(), "1")
+	post(t.Context(), "2")
+	ch := channel("ch", "uid-1", business)
+	if err := f.client.Create(t.Context(), ch); err != nil {
+		t.Fatal(err)
+	}
+	f.broken.routing = make(chan struct{})
+	first, leaves := context.WithCancel(t.Context())
+	post(first, "3") // waits for a while
+	leaves()
+	start := time.Now()
+	for id := 4; id <= 20; id++ {
+		post(t.Context(), fmt.Sprint(id))
+	}
+	post(t.Context(), "3")
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("18 webhooks took %s: each waits", took)
+	}
+	if got := f.messages(t, "uid-1"); len(got) != 0 {
+		t.Errorf("%v overtook what came before the channel did", got)
+	}
+	close(f.broken.routing)
+	if err := f.router.Ensure(t.Context(), ch); err != nil {
+		t.Fatal(err)
+	}
+	post(t.Context(), "21")
+	if got, want := f.messages(t, "uid-1"), fmt.Sprint([]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21}); fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if n := f.count(t, "tiktok_operator_events_total", "outcome", "unrouted"); n != 2 {
+		t.Errorf("%v unrouted events counted", n)
+	}
+}
+
+// TestAWaiterLeavesWithItsContext, whoever began what it waits for.
+func TestAWaiterLeavesWithItsContext(t *testing.T) {
+	f := setup(t)
+	ch := channel("ch", "uid-1", business)
+	f.broken.routing = make(chan struct{})
+	defer close(f.broken.routing)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for range 2 { // who begins it, and who finds it begun
+		start := time.Now()
+		if ready, err := f.router.Ready(ctx, ch); ready || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > time.Second {
+			t.Errorf("%v, %v after %s", ready, err, time.Since(start))
+		}
+	}
+	if err := f.router.Ensure(ctx, ch); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// TestWhatCannotBeMovedIsNotAcknowledged: unrouted events do not wait for ever, so no event joins them while they cannot be moved.
+func TestWhatCannotBeMovedIsNotAcknowledged(t *testing.T) {
+	f := setup(t)
+	if w := f.post("/webhooks/app", eu(1), secret); w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if err := f.client.Create(t.Context(), channel("ch", "uid-1", business)); err != nil {
+		t.Fatal(err)
+	}
+	f.broken.jobErr = &eventlog.FullError{Reason: "no room"}
+	for range 2 {
+		if w := f.post("/webhooks/app", text("1", "c"), secret); w.Code != http.StatusServiceUnavailable {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	f.broken.jobErr = nil
+	if w := f.post("/webhooks/app", text("1", "c"), secret); w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if events := f.events(t, "uid-1"); len(events) != 2 || events[0].Event != "im_receive_msg_eu" {
+		t.Errorf("got %+v", events)
+	}
+}
+
+// flaky is a log that moves no events while it is told to fail.
+type flaky struct {
+	ingest.EventLog
+	fails atomic.Bool
+}
+
+func (l *flaky) RouteUnrouted(
+	ctx context.Context, app, businessID, channelUID string, each func(context.Context, eventlog.Record) error,
+) (int, error) {
+	if l.fails.Load() {
+		return 0, errors.New("not now")
+	}
+	return l.EventLog.RouteUnrouted(ctx, app, businessID, channelUID, each)
+}
+
+// TestAMovingThatFailsIsTriedAgain by the controller, also if no event follows.
+func TestAMovingThatFailsIsTriedAgain(t *testing.T) {
+	ch := channel("ch", "uid-1", business)
+	f := setup(t, ch)
+	if _, err := f.log.Append(t.Context(), eventlog.Record{ID: "1", App: "app", BusinessID: business, Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	log := &flaky{EventLog: f.log}
+	router := ingest.NewRouter(f.client, log, logr.Discard())
+	mgr, err := ctrl.NewManager(&rest.Config{}, ctrl.Options{
+		Scheme: f.client.Scheme(), Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard(),
+		Controller: config.Controller{SkipNameValidation: ptr.To(true)}, // the test may run more than once
+		NewCache: func(*rest.Config, cache.Options) (cache.Cache, error) { // nothing is noticed
+			return &informertest.FakeInformers{Scheme: f.client.Scheme()}, nil
+		},
+		NewClient:      func(*rest.Config, client.Options) (client.Client, error) { return f.client, nil },
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return f.client.RESTMapper(), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := router.SetupWithManager(mgr); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	log.fails.Store(true)
+	if ready, err := router.Ready(t.Context(), ch); ready || err == nil {
+		t.Fatalf("%v, %v", ready, err)
+	}
+	log.fails.Store(false)
+	for deadline := time.Now().Add(20 * time.Second); len(f.events(t, "uid-1")) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the event still waits")
+		}
+	}
+}
