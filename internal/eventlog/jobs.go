@@ -16,7 +16,7 @@ const (
 	jobsStream = "TIKTOK_JOBS"
 	jobsPrefix = "tiktok.jobs."
 
-	// JobMaxAge is how long a job is tried. It is also how long a job that is added again is recognised.
+	// JobMaxAge is how long a job is tried. It is also how long a job that is added again is recognised, while the server keeps running.
 	JobMaxAge = 72 * time.Hour
 	// defaultJobAckWait is after how long without a sign of life a job counts as abandoned, and goes to somebody else.
 	defaultJobAckWait = 30 * time.Second
@@ -66,8 +66,9 @@ func jobsConfig(o *Options) jetstream.StreamConfig {
 	}
 }
 
-// AddJob stores a job, and returns once the server has acknowledged it. One of the same kind, event and channel that was added before, done or
-// not, is not added again. Errors are those of Append.
+// AddJob stores a job, and returns once the server has acknowledged it. One of the same kind, event and channel that was added before is not
+// added again while it is not done; one that is done is not either, unless the server was started again since: it keeps no jobs that are done, and
+// recognises after its start what it keeps. So handle of WorkJobs must bear a job that was done, too. Errors are those of Append.
 func (l *Log) AddJob(ctx context.Context, j Job) error {
 	if err := j.validate(); err != nil {
 		return err
@@ -96,7 +97,8 @@ func (l *Log) AddJob(ctx context.Context, j Job) error {
 
 // WorkJobs gives the jobs of a kind to handle, several at a time, until the context ends, and returns when those under way have. All processes
 // that work on a kind share its jobs. A job is done when handle returns nil. An error has it tried again: when a *RetryError says, else after a
-// while that grows. So does the end of the process: handle must bear to see a job twice, and its context ends with ctx.
+// while that grows. So does the end of the process: handle must bear to see a job twice, and its context ends with ctx. A handle that would have to
+// wait for another job gives the place back, by a *RetryError: one process works on few jobs of a kind at a time.
 func (l *Log) WorkJobs(ctx context.Context, kind string, handle func(context.Context, Job) error) error {
 	if !isToken(kind) {
 		return fmt.Errorf("%q is no kind of jobs", kind)
