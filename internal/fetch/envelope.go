@@ -10,8 +10,12 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
-// eventReceive is the event that the webhook of a user's message has elsewhere.
-const eventReceive = "im_receive_msg"
+const (
+	// eventReceive is the event that the webhook of a user's message has elsewhere.
+	eventReceive = "im_receive_msg"
+	// eventReceiveEU is the event that tells of a message without holding it.
+	eventReceiveEU = "im_receive_msg_eu"
+)
 
 // message is one that a user wrote, as it is stored.
 type message struct {

@@ -44,6 +44,8 @@ type bench struct {
 	clock    *clocktesting.FakeClock // of the simulator
 	log      *eventlog.Log
 	cluster  client.Client
+	// front is what stands between TikTok's stand-in and the worker.
+	front *front
 	// retries are the jobs' errors, with the delays that they asked for.
 	retries chan *eventlog.RetryError
 }
@@ -52,7 +54,8 @@ func newBench(t *testing.T, change ...func(*eventlog.Options)) *bench {
 	t.Helper()
 	b := &bench{T: t, clock: clocktesting.NewFakeClock(time.Now()), retries: make(chan *eventlog.RetryError, 1000)}
 	b.sim = simulator.New(simulator.Options{Clock: b.clock})
-	tiktok := httptest.NewServer(b.sim)
+	b.front = &front{Handler: b.sim, hidden: map[string]bool{}, held: map[string]chan struct{}{}}
+	tiktok := httptest.NewServer(b.front)
 	t.Cleanup(func() { b.sim.Close(); tiktok.Close() })
 	b.api = tiktok.URL + "/open_api/v1.3/"
 	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)}

@@ -11,13 +11,15 @@ import (
 type result string
 
 const (
-	// resultFetched: the conversations were read.
+	// resultTurnedAway: another job of the channel is under way; to come back. It is no attempt, and not counted.
+	resultTurnedAway result = "turned_away"
+	// resultFetched: the conversations were read, and hold the event's message.
 	resultFetched result = "fetched"
-	// resultShared: the attempt at another job of the channel read them, after this one had begun to wait.
+	// resultShared: the same, and it was an attempt at another job of the channel that read them.
 	resultShared result = "shared"
 	// resultIncomplete: they were read, but TikTok did not show all that may be new.
 	resultIncomplete result = "incomplete"
-	// resultNothingYet: they were read, and hold nothing as new as the event; to be tried again.
+	// resultNothingYet: they were read, and hold no message of the event's time that is not another event's; to be tried again.
 	resultNothingYet result = "nothing_yet"
 	// resultNothing: the same, given up.
 	resultNothing result = "nothing"

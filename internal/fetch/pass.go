@@ -13,38 +13,11 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/tokenstore"
 )
 
-// wanted is what a job looks for.
-type wanted struct {
-	// at is when the event happened.
-	at time.Time
-	// floor is the time from which on messages are looked for.
-	floor time.Time
-}
-
-func wantedBy(job eventlog.Job, now time.Time) wanted {
-	at := job.ReceivedAt
-	if envelope, err := tiktok.DecodeEnvelope(job.Body); err == nil {
-		if !envelope.CreateTime.IsZero() {
-			at = envelope.CreateTime
-		}
-		if content, err := tiktok.DecodeMessageContent(envelope.Content); err == nil && !content.Timestamp.IsZero() {
-			at = content.Timestamp
-		}
-	}
-	if at.IsZero() || at.After(now) { // a clock is wrong
-		at = now
-	}
-	floor, oldest := at.Add(-margin), now.Add(-horizon)
-	if floor.Before(oldest) {
-		floor = oldest
-	}
-	return wanted{at: at, floor: floor}
-}
-
-// pass is one reading of a channel's conversations.
+// pass is one reading of a channel's conversations, or an attempt that finds that another's will do.
 type pass struct {
 	*Worker
 	job     eventlog.Job
+	try     try
 	want    wanted
 	app     *v1alpha1.TiktokApp
 	channel *v1alpha1.TiktokChannel
@@ -52,37 +25,82 @@ type pass struct {
 
 	client      *tiktok.Client
 	accessToken tiktok.Secret
-	incomplete  bool
+	// floor is the time from which on conversations that changed are read: want.floor, or an earlier one where something was missed.
+	floor      time.Time
+	incomplete bool
 }
 
-// pass reads the conversations with the token that the channel has now.
-func (w *Worker) pass(ctx context.Context, p *pass) outcome {
+// attempt finds the job's message: among what was seen before, or else by reading the conversations.
+func (p *pass) attempt(ctx context.Context) outcome {
+	found, err := p.found(ctx)
+	switch {
+	case err != nil:
+		return outcome{result: resultFailed, again: true, err: err}
+	case found:
+		return p.seen(resultShared)
+	}
+	now := p.opts.Clock.Now()
+	if !p.state.covered(p.try, p.want, now) {
+		if failed := p.look(ctx, now); failed != nil {
+			return *failed
+		}
+		if found, err = p.found(ctx); err != nil {
+			return outcome{result: resultFailed, again: true, err: err}
+		}
+	}
+	if found {
+		return p.seen(resultFetched)
+	}
+	err = errors.New("no conversation shows a message of the event's time that is not another event's")
+	p.try.passes = p.state.begun.Load()
+	if p.try.looks++; p.try.looks < patience {
+		return outcome{result: resultNothingYet, again: true, err: err}
+	}
+	p.state.miss(p.want.at, now)
+	if p.try.incomplete || p.state.done.incomplete || !p.state.cut.Before(p.want.from) {
+		return outcome{result: resultIncomplete, err: err}
+	}
+	return outcome{result: resultNothing, err: err}
+}
+
+// seen is the outcome where the message was seen.
+func (p *pass) seen(r result) outcome {
+	switch {
+	case p.try.incomplete:
+		r = resultIncomplete
+	case p.try.looks > 0: // whoever it was that saw it
+		r = resultFetched
+	}
+	return outcome{result: r}
+}
+
+// look reads the conversations with the token that the channel has now; nil if that came to its end.
+func (p *pass) look(ctx context.Context, now time.Time) *outcome {
 	accessToken, waiting := p.token(ctx)
 	if waiting != nil {
-		return *waiting
+		return waiting
 	}
-	client, err := w.opts.Apps.Client(ctx, p.app)
+	client, err := p.opts.Apps.Client(ctx, p.app)
 	if err != nil {
-		return outcome{result: resultFailed, again: true, err: err}
+		return &outcome{result: resultFailed, again: true, err: err}
 	}
-	p.client, p.accessToken = client, accessToken
+	p.client, p.accessToken, p.floor = client, accessToken, p.want.floor
+	missed := p.state.missedSince(now)
+	if wide := missed.Add(-margin); !missed.IsZero() && wide.Before(p.floor) && now.Sub(p.state.lagLooked) >= lagInterval {
+		p.floor = wide
+	}
 	number := p.state.begun.Add(1)
 	if err := p.read(ctx); err != nil {
-		return p.failed(err)
+		failed := p.failed(err)
+		return &failed
 	}
-	p.state.done.number, p.state.done.floor = number, p.want.floor
-	switch {
-	case !p.state.found(p.want):
-		err := errors.New("no conversation shows a message as new as the event")
-		if p.job.Attempt < patience {
-			return outcome{result: resultNothingYet, again: true, err: err}
-		}
-		return outcome{result: resultNothing, err: err}
-	case p.incomplete:
-		return outcome{result: resultIncomplete}
-	default:
-		return outcome{result: resultFetched}
+	if p.floor.Before(p.want.floor) {
+		p.state.lagLooked = now
 	}
+	done := &p.state.done
+	done.number, done.begun, done.floor, done.incomplete = number, now, p.floor, p.incomplete
+	p.try.incomplete = p.try.incomplete || p.incomplete
+	return nil
 }
 
 // token is the channel's access token, if it can be used. Otherwise the job waits for a refresh or an authorization, which are not its business.

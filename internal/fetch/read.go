@@ -51,7 +51,7 @@ func (p *pass) changed(ctx context.Context, kind tiktok.ConversationType) (chang
 		}
 		recent := false
 		for _, c := range page.Conversations {
-			if c.UpdatedAt.IsZero() || !c.UpdatedAt.Before(p.want.floor) {
+			if c.UpdatedAt.IsZero() || !c.UpdatedAt.Before(p.floor) {
 				recent, changed = true, append(changed, c)
 			}
 		}
@@ -68,7 +68,8 @@ func (p *pass) changed(ctx context.Context, kind tiktok.ConversationType) (chang
 
 // conversation stores what is new in one.
 func (p *pass) conversation(ctx context.Context, c tiktok.Conversation) error {
-	if at, ok := p.state.read[c.ID]; ok && !c.UpdatedAt.IsZero() && at.Equal(c.UpdatedAt) {
+	last, ok := p.state.read[c.ID]
+	if ok && !c.UpdatedAt.IsZero() && last.changed.Equal(c.UpdatedAt) && !last.floor.After(p.want.floor) {
 		return nil
 	}
 	if err := p.permit(ctx); err != nil {
@@ -90,7 +91,7 @@ func (p *pass) conversation(ctx context.Context, c tiktok.Conversation) error {
 		return err
 	}
 	if !newest.Before(c.UpdatedAt.Truncate(time.Second)) { // the messages are not behind the list
-		p.state.remember(c.ID, c.UpdatedAt)
+		p.state.remember(c.ID, reading{changed: c.UpdatedAt, floor: p.want.floor})
 	}
 	return nil
 }
@@ -124,73 +125,122 @@ func (p *pass) received(listed []tiktok.ConversationMessage) (messages []message
 	return messages, newest
 }
 
-// store appends the messages that the log does not have: those since the floor, and since the newest that it has of the conversation, so that
-// what was missed meanwhile is caught up with.
+// store appends the messages that the log does not have, of the time that since says.
 func (p *pass) store(ctx context.Context, conversation string, listed []tiktok.ConversationMessage, messages []message) error {
 	oldest := p.opts.Clock.Now().Add(-horizon)
 	if len(messages) == 0 || messages[len(messages)-1].at.Before(oldest) {
 		return nil
 	}
-	known, newestKnown, err := p.known(ctx, conversation, oldest.Add(-clockMargin))
+	known, err := p.known(ctx, conversation, oldest.Add(-clockMargin))
 	if err != nil {
 		return err
 	}
-	from := p.want.floor
-	if !newestKnown.IsZero() && newestKnown.Before(from) {
-		from = newestKnown
-	}
-	if from.Before(oldest) {
-		from = oldest
+	from, err := p.since(ctx, known)
+	if err != nil {
+		return err
 	}
 	if p.cut(listed, messages, known, from) {
 		p.incomplete = true
+		p.state.cut = later(p.state.cut, messages[0].at)
 		p.opts.Logger.Info("TikTok shows only a conversation's newest messages, and all of them are new: earlier ones may be missing",
 			"app", p.job.App, "business", p.job.BusinessID, "channel", p.channel.Namespace+"/"+p.channel.Name, "messages", len(listed))
 	}
+	for id, at := range known.fetched { // TikTok may not show them any more
+		if !at.Before(p.want.floor) {
+			p.state.saw(id, seen{at: at, elsewhere: known.elsewhere})
+		}
+	}
 	for _, m := range messages {
-		p.state.saw(m.at)
-		if m.at.Before(from) || known[m.id] {
+		if m.at.Before(from) || known.has(m.id) {
 			continue
 		}
-		if err := p.append(ctx, conversation, m); err != nil {
+		if err := p.append(ctx, conversation, m, known.elsewhere); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *pass) append(ctx context.Context, conversation string, m message) error {
+// since is the time from which on messages of a conversation are stored: from the floor, and from the newest message that the log has of it, so that
+// what was missed meanwhile is caught up with. If the log has none, whatever came since the channel has had such events is new, and not only
+// what is new by its time: TikTok may have listed the conversation late. What is older was never to be fetched.
+func (p *pass) since(ctx context.Context, k known) (time.Time, error) {
+	now := p.opts.Clock.Now()
+	from := p.floor
+	switch {
+	case !k.newest.IsZero():
+		if k.newest.Before(from) {
+			from = k.newest
+		}
+	default:
+		if err := p.lookUpFirst(ctx, now.Add(-lookback)); err != nil {
+			return time.Time{}, err
+		}
+		if first := later(p.state.first.Add(-margin), now.Add(-lookback)); !p.state.first.IsZero() && first.Before(from) {
+			from = first
+		}
+	}
+	return later(from, now.Add(-horizon)), nil
+}
+
+// lookUpFirst finds the channel's first event without its message since a time, unless it is known.
+func (p *pass) lookUpFirst(ctx context.Context, since time.Time) error {
+	if !p.state.first.IsZero() {
+		return nil
+	}
+	now := p.opts.Clock.Now()
+	return p.announced(ctx, since, func(e *eventlog.Stored) bool {
+		p.state.first = wantedBy(e.Record, now).at
+		return false
+	})
+}
+
+func (p *pass) append(ctx context.Context, conversation string, m message, elsewhere bool) error {
 	result, err := p.opts.Log.Append(ctx, eventlog.Record{
 		ID: m.id, App: p.job.App, BusinessID: p.job.BusinessID, ChannelUID: p.job.ChannelUID, Conversation: cmp.Or(m.conversation, conversation),
 		Event: eventReceive, ReceivedAt: p.opts.Clock.Now(), Body: m.body,
 	})
 	var large *eventlog.TooLargeError
-	if errors.As(err, &large) {
+	switch {
+	case errors.As(err, &large):
 		p.opts.Logger.Error(err, "A fetched message is left out", "app", p.job.App, "business", p.job.BusinessID, "event", m.id)
-		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("storing a fetched message: %w", err)
-	}
-	if !result.Duplicate {
+	case result.Duplicate: // its webhook came meanwhile, or another process fetched it
+		elsewhere = true
+	default:
 		p.counters.messages.Inc()
 	}
+	p.state.saw(m.id, seen{at: m.at, elsewhere: elsewhere})
 	return nil
 }
 
 // cut says whether messages may be missing before the oldest listed one: the list is full, and reaches back neither to a message that the log
 // has nor to the time from which on they are new.
-func (p *pass) cut(listed []tiktok.ConversationMessage, messages []message, known map[string]bool, from time.Time) bool {
+func (p *pass) cut(listed []tiktok.ConversationMessage, messages []message, k known, from time.Time) bool {
 	if len(listed) < tiktok.MaxConversationMessages {
 		return false
 	}
 	return !slices.ContainsFunc(listed, func(m tiktok.ConversationMessage) bool { return m.Timestamp.Before(from) }) &&
-		!slices.ContainsFunc(messages, func(m message) bool { return known[m.id] })
+		!slices.ContainsFunc(messages, func(m message) bool { return k.has(m.id) })
 }
 
-// known are the events of a conversation that the log has since a time, and the time of the newest message of the user among them.
-func (p *pass) known(ctx context.Context, conversation string, since time.Time) (ids map[string]bool, newest time.Time, err error) {
-	ids = map[string]bool{}
+// known is what the log has of a conversation.
+type known struct {
+	ids map[string]bool
+	// newest is the time of the newest message of the user.
+	newest time.Time
+	// fetched are the user's messages that no webhook brought, by the ids of their events, with their times.
+	fetched map[string]time.Time
+	// elsewhere says that webhooks brought some.
+	elsewhere bool
+}
+
+func (k known) has(id string) bool { return k.ids[id] }
+
+// known reads what the log has of a conversation since a time.
+func (p *pass) known(ctx context.Context, conversation string, since time.Time) (known, error) {
+	k := known{ids: map[string]bool{}, fetched: map[string]time.Time{}}
 	query := eventlog.Query{
 		ChannelUID: p.job.ChannelUID, Lane: eventlog.LaneOf(conversation), After: eventlog.Position{From: since},
 		Limit: knownLimit, MaxBytes: knownBytes,
@@ -198,32 +248,34 @@ func (p *pass) known(ctx context.Context, conversation string, since time.Time) 
 	for {
 		events, more, err := p.opts.Log.Events(ctx, query)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("reading what the log has of a conversation: %w", err)
+			return known{}, fmt.Errorf("reading what the log has of a conversation: %w", err)
 		}
 		for _, e := range events {
-			ids[e.ID] = true
 			query.After = eventlog.Position{Sequence: e.Sequence}
-			if e.Event == eventReceive {
-				if at := sentAt(e.Body); at.After(newest) {
-					newest = at
-				}
+			if k.ids[e.ID] = true; e.Event == eventReceive {
+				k.add(e)
 			}
 		}
 		if !more || len(events) == 0 {
-			return ids, newest, nil
+			return k, nil
 		}
 	}
 }
 
-// sentAt is the time of a stored message; zero if it does not say.
-func sentAt(body []byte) time.Time {
-	envelope, err := tiktok.DecodeEnvelope(body)
+// add adds a message of the user.
+func (k *known) add(e *eventlog.Stored) {
+	envelope, err := tiktok.DecodeEnvelope(e.Body)
 	if err != nil {
-		return time.Time{}
+		return
 	}
-	content, err := tiktok.DecodeMessageContent(envelope.Content)
-	if err != nil {
-		return time.Time{}
+	var at time.Time // zero if it does not say
+	if content, err := tiktok.DecodeMessageContent(envelope.Content); err == nil {
+		at = content.Timestamp
 	}
-	return content.Timestamp
+	k.newest = later(k.newest, at)
+	if envelope.Fetched {
+		k.fetched[e.ID] = at
+	} else {
+		k.elsewhere = true
+	}
 }

@@ -26,10 +26,15 @@ const (
 	attemptTimeout = 90 * time.Second
 	// patience is how many attempts are made at a job that finds nothing, or no channel: lists and caches may be behind.
 	patience = 6
+	// maxLag is how long conversations are looked for in which a message was looked for in vain.
+	maxLag = time.Hour
+	// lagInterval is how often that is done: in a busy channel, an hour of conversations takes many calls.
+	lagInterval = 10 * time.Second
+	// lookback is how far back messages of a conversation are looked for of which the log has none. It is shorter than the log's memory, whatever
+	// its settings: what was delivered and forgotten must not seem new.
+	lookback = 48 * time.Hour
 	// margin is how much older than the event a message may be, and be looked for.
 	margin = 2 * time.Minute
-	// foundMargin is how much older than the event a message may be, and be the event's.
-	foundMargin = 2 * time.Second
 	// horizon is how far back messages are looked for: over the three days for which TikTok repeats a webhook, and the three for which a job is
 	// tried. What the log has of that time is known to it.
 	horizon = 7 * 24 * time.Hour
@@ -72,6 +77,7 @@ type Worker struct {
 	opts     Options
 	counters *counters
 	channels channels
+	tries    tries
 
 	mu     sync.Mutex
 	shares map[string]*tiktok.Limiter // by app id
@@ -115,25 +121,34 @@ type outcome struct {
 func (w *Worker) handle(ctx context.Context, job eventlog.Job) error {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	o := w.attempt(attempt, job)
+	made := w.tries.get(job)
+	o := w.attempt(attempt, job, &made)
 	if ctx.Err() != nil && o.again {
 		return ctx.Err() // nothing is known of the job: the process ends
 	}
-	log := w.opts.Logger.WithValues("app", job.App, "business", job.BusinessID, "event", job.ID, "attempt", job.Attempt, "result", o.result)
+	log := w.opts.Logger.WithValues("app", job.App, "business", job.BusinessID, "event", job.ID, "attempt", made.attempts, "result", o.result)
 	if o.again {
 		if o.after <= 0 {
-			o.after = eventlog.JobDelay(job.Attempt)
+			o.after = made.delay()
 		}
 		if !job.AddedAt.IsZero() && w.opts.Clock.Now().Add(o.after).After(job.AddedAt.Add(eventlog.JobMaxAge)) {
 			o.result, o.again = resultExpired, false
 		}
+	}
+	if o.again {
+		w.tries.put(job, made)
+	} else {
+		w.tries.drop(job)
+	}
+	if o.result == resultTurnedAway { // no attempt was made
+		return &eventlog.RetryError{After: o.after, Err: o.err}
 	}
 	w.counters.fetches.WithLabelValues(string(o.result)).Inc()
 	switch {
 	case o.again:
 		log.V(1).Info("A message of a user in the EEA, Switzerland or the UK is not fetched yet", "after", o.after.String(), "reason", text(o.err))
 		return &eventlog.RetryError{After: o.after, Err: fmt.Errorf("%s: %w", o.result, o.err)}
-	case o.result == resultFetched, o.result == resultShared, o.result == resultIncomplete: // which was logged with its conversation
+	case o.err == nil:
 		log.V(1).Info("Fetched what a webhook did not hold")
 	default:
 		log.Info("A message of a user in the EEA, Switzerland or the UK could not be fetched, and is given up; the event that told of it remains",
@@ -149,33 +164,43 @@ func text(err error) string {
 	return err.Error()
 }
 
-// attempt finds out whose job it is, and reads the conversations when it is the channel's turn.
-func (w *Worker) attempt(ctx context.Context, job eventlog.Job) outcome {
+// attempt finds out whose job it is, and looks for its message if it is the channel's turn. made is what was done for the job, and then what has
+// been done.
+func (w *Worker) attempt(ctx context.Context, job eventlog.Job, made *try) outcome {
+	gone := func(why string) outcome {
+		made.attempts++
+		return outcome{result: resultGone, again: made.attempts < patience, err: errors.New(why)}
+	}
 	ch, err := ingest.ChannelOf(ctx, w.opts.Reader, job.App, job.BusinessID)
 	if err != nil {
+		made.attempts++
 		return outcome{result: resultFailed, again: true, err: err}
 	}
 	if ch == nil || string(ch.UID) != job.ChannelUID {
 		w.channels.forget(job.ChannelUID)
-		return outcome{result: resultGone, again: job.Attempt < patience, err: errors.New("the channel does not hold the business any more")}
+		return gone("the channel does not hold the business any more")
 	}
 	var app v1alpha1.TiktokApp
 	if err := w.opts.Reader.Get(ctx, types.NamespacedName{Name: job.App}, &app); apierrors.IsNotFound(err) {
-		return outcome{result: resultGone, again: job.Attempt < patience, err: errors.New("the TiktokApp does not exist any more")}
+		return gone("the TiktokApp does not exist any more")
 	} else if err != nil {
+		made.attempts++
 		return outcome{result: resultFailed, again: true, err: fmt.Errorf("reading the TiktokApp: %w", err)}
 	}
 	state := w.channels.get(job.ChannelUID)
-	arrived, err := state.enter(ctx)
-	if err != nil {
-		return outcome{result: resultFailed, again: true, err: err}
+	if made.passes < 0 {
+		made.passes = state.begun.Load()
+	}
+	entered, comeBack := state.enter()
+	if !entered {
+		return outcome{result: resultTurnedAway, again: true, after: comeBack, err: errors.New("another job of the channel is under way")}
 	}
 	defer state.leave()
-	want := wantedBy(job, w.opts.Clock.Now())
-	if state.covered(arrived, want) {
-		return outcome{result: resultShared}
-	}
-	return w.pass(ctx, &pass{Worker: w, job: job, want: want, app: &app, channel: ch, state: state})
+	p := &pass{Worker: w, job: job, try: *made, want: wantedBy(job.Record, w.opts.Clock.Now()), app: &app, channel: ch, state: state}
+	o := p.attempt(ctx)
+	p.try.attempts++
+	*made = p.try
+	return o
 }
 
 // share is the part of the app's rate that fetches take, so that they leave room for refreshes, which another process makes at the same rate.

@@ -150,8 +150,12 @@ func TestTwentyIsAllThatTikTokShows(t *testing.T) {
 	registry, _ := b.run()
 	b.wantTexts(d.ConversationID, want...)
 	b.settled(registry, 25)
-	if n := count(t, registry, "incomplete"); n != 1 {
-		t.Errorf("%v incomplete, want 1", n)
+	// Those that cannot be had and, if its message was shown, the one that found that out.
+	if n := count(t, registry, "incomplete"); n != 5 && n != 6 {
+		t.Errorf("%v incomplete, want 5 or 6", n)
+	}
+	if n := count(t, registry, "nothing"); n != 0 {
+		t.Errorf("%v found nothing, want 0", n)
 	}
 	if n := b.sim.CountCalls(contents); n > 2 {
 		t.Errorf("%d calls for one conversation: what did not change is read again", n)
