@@ -11,7 +11,8 @@ const (
 	Outbound Direction = "outbound"
 )
 
-// Origin is where the business's message was written.
+// Origin is where the business's message was written, as TikTok's message_tag has it: nothing else in a webhook tells, and whether a message is
+// the operator's own is not asked here (package outbound knows).
 type Origin string
 
 // Origins. TikTok may add others: they are OriginOther.
@@ -20,7 +21,7 @@ const (
 	OriginApp Origin = "app"
 	// OriginWeb: on TikTok's web site.
 	OriginWeb Origin = "web"
-	// OriginAPI: through the API, which includes all that this operator sends.
+	// OriginAPI: through the API, by this operator or by another program.
 	OriginAPI   Origin = "api"
 	OriginOther Origin = "other"
 )

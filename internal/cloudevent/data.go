@@ -51,7 +51,8 @@ type Data struct {
 	ReplyTo string `json:"replyTo,omitempty"`
 	// ReplySource is the card whose button the user tapped, which made this message.
 	ReplySource *ReplySource `json:"replySource,omitempty"`
-	// Origin of the business's own message.
+	// Origin of the business's own message, as TikTok tells it; absent where it does not. "api" is any program's: the operator's own messages are
+	// those whose messageID a message.status event with a sendID has.
 	Origin Origin `json:"origin,omitempty"`
 	// Automatic is the kind of automatic message that TikTok sent in the business's name: WELCOME_MESSAGE, SUGGESTED_QUESTION or AUTO_REPLY.
 	Automatic string `json:"automatic,omitempty"`

@@ -4,7 +4,7 @@ package cloudevent
 const (
 	// TypeMessageReceived: a user wrote to the business.
 	TypeMessageReceived = "io.tiktok-operator.message.received"
-	// TypeMessageSent: the business wrote, by any means; origin says by which.
+	// TypeMessageSent: the business wrote, by any means; origin says by which, if TikTok does.
 	TypeMessageSent = "io.tiktok-operator.message.sent"
 	// TypeMessageRead: the user has read up to a time.
 	TypeMessageRead = "io.tiktok-operator.message.read"
