@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/spf13/cobra"
 	"k8s.io/utils/clock"
@@ -16,6 +17,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/deadletters"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/imports"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/output"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/refresh"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/status"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
@@ -57,22 +59,31 @@ func Command(version string) *cobra.Command {
 		DisableAutoGenTag: true,
 	}
 	t.AddFlags(root.PersistentFlags())
+	t.CompleteFlags(root)
 	g := gateway.New(t)
 	root.AddCommand(status.Command(t, g, clock.RealClock{}), authorize.Command(t, g), refresh.Command(t, clock.RealClock{}),
 		imports.Command(t), bundle.Command(t, version, clock.RealClock{}), versionCommand(version))
 	root.AddCommand(conversations.Commands(t, g, clock.RealClock{})...)
-	root.AddCommand(deadletters.Commands(t, g)...)
+	root.AddCommand(deadletters.Commands(t, g, clock.RealClock{})...)
 	return root
 }
 
 func versionCommand(version string) *cobra.Command {
-	return &cobra.Command{
+	var form output.Flag
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of the plugin",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if form.Structured() {
+				return target.Failed(form.Print(cmd.OutOrStdout(), map[string]string{
+					"version": version, "goVersion": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+				}))
+			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
 			return target.Failed(err)
 		},
 	}
+	form.Add(cmd, "json or yaml: with Go's version and the platform. Default: the version", output.JSON, output.YAML)
+	return cmd
 }

@@ -15,9 +15,22 @@ const maxText = 60
 type conversation struct {
 	ID          string
 	User        *person
-	UpdatedAt   string
+	UserID      string
+	IsFollower  *bool
+	UpdatedAt   *time.Time
+	ReadUpTo    *time.Time
 	Window      window
 	LastMessage *message
+}
+
+// userID is the user's, the same across TikTok's APIs, if that is known.
+func (c *conversation) userID() string { return dash(plain(c.UserID)) }
+
+func (c *conversation) follows() string {
+	if c.IsFollower == nil {
+		return "-"
+	}
+	return map[bool]string{true: "yes", false: "no"}[*c.IsFollower]
 }
 
 type person struct{ ID, Username, Role string }
@@ -56,9 +69,10 @@ func (w window) String() string {
 
 // message is what a table shows of one.
 type message struct {
-	ID, Status, Explanation string
-	Time                    time.Time
-	Data                    struct {
+	ID, SendID, IdempotencyKey string
+	Status, Explanation        string
+	Time                       time.Time
+	Data                       struct {
 		Text, Kind, Direction string
 		Sender                *person
 	}

@@ -10,7 +10,13 @@ import (
 // maxEvent is as long as a line of the stream may be.
 const maxEvent = 4 << 20
 
-// events prints the data of a stream of server-sent events, a line each, and returns the id of the last one.
+// outputError says that an event could not be printed: asking for it again is of no use.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "writing: " + e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+// events prints the data of a stream of server-sent events, a line each, and returns the id of the last one that it printed whole.
 func events(in io.Reader, out io.Writer, last string) (string, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxEvent)
@@ -28,7 +34,7 @@ func events(in io.Reader, out io.Writer, last string) (string, error) {
 				continue
 			}
 			if _, err := fmt.Fprintln(out, strings.Join(data, " ")); err != nil {
-				return last, fmt.Errorf("writing: %w", err)
+				return last, &outputError{err}
 			}
 			if id != "" {
 				last = id

@@ -1,35 +1,61 @@
-// Package deadletters lists what sinks did not take, and has it delivered anew.
+// Package deadletters lists what sinks did not take, and has stored events delivered anew.
 package deadletters
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/utils/clock"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/moment"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 )
 
 // Commands are the subcommands of this package.
-func Commands(t *target.Target, g *gateway.Gateway) []*cobra.Command {
-	return []*cobra.Command{list(t, g), replay(t, g)}
+func Commands(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) []*cobra.Command {
+	return []*cobra.Command{list(t, g, now), replay(t, g, now), replayEvents(t, g, now)}
 }
 
+// selection are the flags that choose by sink and by time.
+type selection struct {
+	sink         string
+	since, until *moment.Flag
+}
+
+func (s *selection) addFlags(cmd *cobra.Command, t *target.Target, now clock.PassiveClock, ofSink, since string) {
+	s.since, s.until = moment.New(now), moment.New(now)
+	cmd.Flags().StringVar(&s.sink, "sink", "", ofSink)
+	cmd.Flags().Var(s.since, "since", since+" this time, such as 2026-08-01T10:00:00Z, or 90m for so long ago")
+	cmd.Flags().Var(s.until, "until", "And before this time")
+	_ = cmd.RegisterFlagCompletionFunc("sink", t.CompleteSink) // the flag is there
+}
+
+// query is what the private API is asked.
+func (s *selection) query() url.Values {
+	query := url.Values{}
+	if s.sink != "" {
+		query.Set("sink", s.sink)
+	}
+	s.since.AddTo(query, "since")
+	s.until.AddTo(query, "until")
+	return query
+}
+
+// deadLetter is what a table shows of one.
 type deadLetter struct {
 	ID, Sink, Reason, Problem string
 	Attempts                  int
-	DiedAt                    string
-	Event                     struct{ Type, Subject string }
+	StoredAt, DiedAt          time.Time
+	Event                     struct{ ID, Type, Subject string }
 }
 
-func list(t *target.Target, g *gateway.Gateway) *cobra.Command {
-	var output gateway.Output
-	var sink string
+func list(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobra.Command {
+	var show gateway.List
+	var which selection
 	cmd := &cobra.Command{
 		Use:               "deadletters NAME",
 		Short:             "List the events that a channel's sinks did not take, the oldest first",
@@ -40,86 +66,25 @@ func list(t *target.Target, g *gateway.Gateway) *cobra.Command {
 			if err != nil {
 				return target.Failed(err)
 			}
-			path := gateway.Path(key, "dead-letters")
-			if sink != "" {
-				path += "?" + url.Values{"sink": {sink}}.Encode()
-			}
-			var answer struct {
-				Items    []deadLetter
-				Continue string
-			}
-			return target.Failed(output.Show(cmd, g, path, &answer, func(w io.Writer) {
-				_, _ = fmt.Fprintln(w, "ID\tSINK\tDIED\tATTEMPTS\tREASON\tEVENT\tPROBLEM")
-				for _, d := range answer.Items {
-					_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%q\n", d.ID, d.Sink, d.DiedAt, d.Attempts, d.Reason, d.Event.Type, d.Problem)
+			var letters []deadLetter
+			return target.Failed(show.Show(cmd, g, gateway.Path(key, "dead-letters"), which.query(), &letters, func(w io.Writer, wide bool) {
+				more := ""
+				if wide {
+					more = "\tSTORED\tEVENT ID\tCONVERSATION"
 				}
-				if answer.Continue != "" {
-					_, _ = fmt.Fprintln(w, "… and more: these are the oldest 100")
+				_, _ = fmt.Fprintln(w, "ID\tSINK\tDIED\tATTEMPTS\tREASON\tEVENT\tPROBLEM"+more)
+				for _, d := range letters {
+					if wide {
+						more = fmt.Sprintf("\t%s\t%s\t%s", d.StoredAt.Local().Format(time.DateTime), d.Event.ID, d.Event.Subject)
+					}
+					_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%q%s\n",
+						d.ID, d.Sink, d.DiedAt.Local().Format(time.DateTime), d.Attempts, d.Reason, d.Event.Type, d.Problem, more)
 				}
 			}))
 		},
 	}
-	cmd.Flags().StringVar(&sink, "sink", "", "Only those of this sink")
-	output.AddFlags(cmd.Flags())
-	g.AddFlags(cmd.Flags())
+	which.addFlags(cmd, t, now, "Only those of this sink", "Only those that died at or after")
+	show.AddFlags(cmd)
+	g.AddFlags(cmd)
 	return cmd
-}
-
-func replay(t *target.Target, g *gateway.Gateway) *cobra.Command {
-	var all bool
-	var sink string
-	cmd := &cobra.Command{
-		Use:               "replay NAME [ID...]",
-		Short:             "Deliver events of dead letters anew: those that are named, those of a sink, or all",
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: t.CompleteChannel,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ids := args[1:]
-			if (len(ids) > 0) == (all || sink != "") {
-				return errors.New("say which dead letters: their ids, --sink or --all")
-			}
-			key, err := t.Key(args[0])
-			if err != nil {
-				return target.Failed(err)
-			}
-			return target.Failed(run(cmd, g, paths(key, ids, sink)))
-		},
-	}
-	cmd.Flags().BoolVar(&all, "all", false, "All of the channel")
-	cmd.Flags().StringVar(&sink, "sink", "", "All of this sink")
-	g.AddFlags(cmd.Flags())
-	return cmd
-}
-
-func paths(key client.ObjectKey, ids []string, sink string) []string {
-	if len(ids) == 0 {
-		query := url.Values{"all": {"true"}}
-		if sink != "" {
-			query = url.Values{"sink": {sink}}
-		}
-		return []string{gateway.Path(key, "dead-letters", "replay") + "?" + query.Encode()}
-	}
-	var all []string
-	for _, id := range ids {
-		all = append(all, gateway.Path(key, "dead-letters", id, "replay"))
-	}
-	return all
-}
-
-func run(cmd *cobra.Command, g *gateway.Gateway, paths []string) error {
-	total := 0
-	for _, path := range paths {
-		for more := true; more; {
-			var answer struct {
-				Replayed int
-				More     bool
-			}
-			if err := g.Do(cmd.Context(), http.MethodPost, path, nil, &answer); err != nil {
-				return fmt.Errorf("after %d were replayed: %w", total, err)
-			}
-			total, more = total+answer.Replayed, answer.More && answer.Replayed > 0
-		}
-	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d replayed\n", total)
-	return err
 }

@@ -1,13 +1,17 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -18,15 +22,25 @@ import (
 // openWithin bounds how long a port-forward may take to open.
 const openWithin = 20 * time.Second
 
+// maxRefusal bounds what is read of a refusal, in bytes.
+const maxRefusal = 64 << 10
+
+// Pods chooses the pods of the webhook deployment in the operator's namespace. Neither the chart's nameOverride nor a prefix of kustomize changes
+// these labels.
+const Pods = PartOf + ",app.kubernetes.io/component=webhook"
+
+// PartOf chooses everything of the operator in its namespace.
+const PartOf = "app.kubernetes.io/part-of=tiktok-operator"
+
 // tunnel is an open port-forward.
 type tunnel struct {
 	address string
-	stop    chan struct{}
+	stop    context.CancelFunc
 	done    chan error
 }
 
 func (t *tunnel) close() {
-	close(t.stop)
+	t.stop()
 	if err := <-t.done; err != nil {
 		return // it was told to end
 	}
@@ -38,28 +52,31 @@ func (g *Gateway) forward(ctx context.Context, config *rest.Config) (*tunnel, er
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	pods, err := clients.CoreV1().Pods(g.operatorNamespace).List(ctx, metav1.ListOptions{
-		LabelSelector: "app.kubernetes.io/name=tiktok-operator,app.kubernetes.io/component=webhook",
-	})
+	namespace := g.Namespace()
+	pods, err := clients.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: Pods})
 	if err != nil {
-		return nil, fmt.Errorf("looking for the webhook deployment in the namespace %s: %w", g.operatorNamespace, err)
+		return nil, fmt.Errorf("looking for the webhook deployment in the namespace %s: %w", namespace, err)
 	}
 	pod, port := choose(pods.Items)
 	if pod == "" {
 		return nil, fmt.Errorf("no pod of the webhook deployment is ready in the namespace %s (--operator-namespace says where the operator is)",
-			g.operatorNamespace)
+			namespace)
 	}
 	transport, upgrader, err := spdy.RoundTripperFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("setting up a port-forward: %w", err)
 	}
-	at := clients.CoreV1().RESTClient().Post().Resource("pods").Namespace(g.operatorNamespace).Name(pod).SubResource("portforward").URL()
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, at)
-	t := &tunnel{stop: make(chan struct{}), done: make(chan error, 1)}
+	at := clients.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	refused := &refusal{next: transport}
+	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: refused}, http.MethodPost, at)
+	// A connection that breaks is for the caller to see, not for a log beside what it prints.
+	open, stop := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), logr.Discard()))
+	t := &tunnel{stop: stop, done: make(chan error, 1)}
 	ready := make(chan struct{})
 	to := []string{fmt.Sprintf("0:%d", port)}
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, to, t.stop, ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesWithContext(open, dialer, []string{"127.0.0.1"}, to, ready, io.Discard, io.Discard)
 	if err != nil {
+		stop()
 		return nil, fmt.Errorf("setting up a port-forward: %w", err)
 	}
 	go func() { t.done <- forwarder.ForwardPorts() }()
@@ -68,18 +85,44 @@ func (g *Gateway) forward(ctx context.Context, config *rest.Config) (*tunnel, er
 	select {
 	case <-ready:
 	case err := <-t.done:
-		return nil, fmt.Errorf("opening a port-forward to %s/%s: %w", g.operatorNamespace, pod, err)
+		stop()
+		if refused.err != nil {
+			err = refused.err
+		}
+		return nil, fmt.Errorf("opening a port-forward to %s/%s: %w", namespace, pod, err)
 	case <-opening.Done():
 		t.close()
-		return nil, fmt.Errorf("opening a port-forward to %s/%s within %s: %w", g.operatorNamespace, pod, openWithin, opening.Err())
+		return nil, fmt.Errorf("opening a port-forward to %s/%s within %s: %w", namespace, pod, openWithin, opening.Err())
 	}
 	ports, err := forwarder.GetPorts()
 	if err != nil {
 		t.close()
-		return nil, fmt.Errorf("opening a port-forward to %s/%s: %w", g.operatorNamespace, pod, err)
+		return nil, fmt.Errorf("opening a port-forward to %s/%s: %w", namespace, pod, err)
 	}
 	t.address = fmt.Sprintf("https://127.0.0.1:%d", ports[0].Local)
 	return t, nil
+}
+
+// refusal keeps what the API server refuses an upgrade with, of which the port-forward keeps the text alone.
+type refusal struct {
+	next http.RoundTripper
+	err  error
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *refusal) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.next.RoundTrip(req)
+	if err != nil || resp.StatusCode == http.StatusSwitchingProtocols {
+		return resp, err
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	_ = resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	var status metav1.Status
+	if err == nil && json.Unmarshal(text, &status) == nil && status.Status == metav1.StatusFailure {
+		r.err = &apierrors.StatusError{ErrStatus: status}
+	}
+	return resp, nil
 }
 
 // choose picks a ready pod, and its private port.

@@ -9,10 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/output"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 )
 
@@ -20,6 +22,7 @@ import (
 func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 	var wait bool
 	var timeout time.Duration
+	var form output.Flag
 	cmd := &cobra.Command{
 		Use:               "refresh NAME",
 		Short:             "Refresh a channel's tokens now",
@@ -35,9 +38,9 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 			if err := ask(cmd.Context(), c, key, request); err != nil {
 				return target.Failed(err)
 			}
+			a := answer{Namespace: key.Namespace, Name: key.Name, RequestedAt: request}
 			if !wait {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "channel %s: a refresh is asked for\n", key)
-				return target.Failed(err)
+				return target.Failed(show(cmd, a, &form))
 			}
 			ch, err := target.WaitFor(cmd.Context(), c, key, timeout, func(ch *v1alpha1.TiktokChannel) bool {
 				return ch.Status.LastHandledRefreshAt == request
@@ -45,12 +48,39 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 			if err != nil {
 				return target.Failed(fmt.Errorf("waiting for the refresh of channel %s: %w", key, err))
 			}
-			return target.Failed(outcome(cmd, ch))
+			if err := outcome(ch); err != nil {
+				return target.Failed(err)
+			}
+			a.Refreshed, a.AccessTokenExpiresAt = true, ch.Status.AccessTokenExpiresAt
+			return target.Failed(show(cmd, a, &form))
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "Wait until it is done, and say what came of it")
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "How long to wait")
+	form.Add(cmd, "json or yaml: the channel, and what came of it. Default: a sentence", output.JSON, output.YAML)
 	return cmd
+}
+
+// answer is what is printed for a program.
+type answer struct {
+	Namespace   string `json:"namespace"`
+	Name        string `json:"name"`
+	RequestedAt string `json:"requestedAt"`
+	// Refreshed is false where nobody waited for it.
+	Refreshed            bool         `json:"refreshed"`
+	AccessTokenExpiresAt *metav1.Time `json:"accessTokenExpiresAt,omitempty"`
+}
+
+func show(cmd *cobra.Command, a answer, form *output.Flag) error {
+	if form.Structured() {
+		return form.Print(cmd.OutOrStdout(), a)
+	}
+	what := "a refresh is asked for"
+	if a.Refreshed {
+		what = "refreshed, the access token lives until " + a.AccessTokenExpiresAt.Format(time.RFC3339)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "channel %s/%s: %s\n", a.Namespace, a.Name, what)
+	return err
 }
 
 func ask(ctx context.Context, c client.Client, key client.ObjectKey, request string) error {
@@ -69,7 +99,8 @@ func ask(ctx context.Context, c client.Client, key client.ObjectKey, request str
 	return nil
 }
 
-func outcome(cmd *cobra.Command, ch *v1alpha1.TiktokChannel) error {
+// outcome is nil if the channel's tokens are fresh.
+func outcome(ch *v1alpha1.TiktokChannel) error {
 	fresh := meta.FindStatusCondition(ch.Status.Conditions, v1alpha1.TokenFreshCondition)
 	switch {
 	case fresh == nil:
@@ -77,7 +108,5 @@ func outcome(cmd *cobra.Command, ch *v1alpha1.TiktokChannel) error {
 	case fresh.Status != "True":
 		return fmt.Errorf("the tokens are not fresh (%s): %s", fresh.Reason, fresh.Message)
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "channel %s/%s: refreshed, the access token lives until %s\n",
-		ch.Namespace, ch.Name, ch.Status.AccessTokenExpiresAt.Format(time.RFC3339))
-	return err
+	return nil
 }

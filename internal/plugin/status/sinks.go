@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,22 +19,16 @@ import (
 // patience with the private API: the rest of the screen comes from the cluster.
 const patience = 5 * time.Second
 
-// waiting asks the private API what waits for the channel's sinks, by their names.
-func waiting(ctx context.Context, g *gateway.Gateway, c *v1alpha1.TiktokChannel) (map[string]sinkapi.Sink, error) {
+// waiting asks the private API what waits for the channel's sinks.
+func waiting(ctx context.Context, g *gateway.Gateway, c *v1alpha1.TiktokChannel) ([]sinkapi.Sink, error) {
 	if len(c.Spec.Sinks) == 0 {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var list sinkapi.List
-	if err := g.Do(ctx, http.MethodGet, gateway.Path(client.ObjectKeyFromObject(c), "sinks"), nil, &list); err != nil {
-		return nil, err
-	}
-	sinks := map[string]sinkapi.Sink{}
-	for _, s := range list.Items {
-		sinks[s.Name] = s
-	}
-	return sinks, nil
+	err := g.Get(ctx, gateway.Path(client.ObjectKeyFromObject(c), "sinks"), &list)
+	return list.Items, err
 }
 
 func sinks(w io.Writer, c *v1alpha1.TiktokChannel, about extras) {
@@ -45,7 +39,11 @@ func sinks(w io.Writer, c *v1alpha1.TiktokChannel, about extras) {
 	for i := range c.Spec.Sinks {
 		s := sinkStatus(c, c.Spec.Sinks[i].Name)
 		pending, oldest := "?", "-"
-		if counted := about.waiting[s.Name]; counted.Pending != nil {
+		counted := sinkapi.Sink{}
+		if at := slices.IndexFunc(about.waiting, func(w sinkapi.Sink) bool { return w.Name == s.Name }); at >= 0 {
+			counted = about.waiting[at]
+		}
+		if counted.Pending != nil {
 			pending = strconv.Itoa(*counted.Pending)
 			if counted.AtLeast {
 				pending += "+"

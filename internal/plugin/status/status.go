@@ -4,7 +4,6 @@ package status
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,14 +12,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
-	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/output"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 	"github.com/tiktok-operator/tiktok-operator/internal/sinkapi"
 )
@@ -28,7 +26,7 @@ import (
 // Command is kubectl tiktok status.
 func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobra.Command {
 	var all bool
-	var format string
+	var form output.Flag
 	cmd := &cobra.Command{
 		Use:               "status [NAME]",
 		Short:             "Show a channel's conditions, tokens and sinks, or a table of channels",
@@ -38,26 +36,12 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 			if all && len(args) > 0 {
 				return fmt.Errorf("a channel's name and --all-namespaces exclude each other")
 			}
-			if !slices.Contains([]string{"", "wide", "json", "yaml"}, format) {
-				return fmt.Errorf("-o is json, yaml or wide, not %q", format)
-			}
 			c, namespace, err := t.Client()
 			if err != nil {
 				return target.Failed(err)
 			}
 			if len(args) == 1 {
-				var channel v1alpha1.TiktokChannel
-				if err := c.Get(cmd.Context(), client.ObjectKey{Namespace: namespace, Name: args[0]}, &channel); err != nil {
-					return target.Failed(fmt.Errorf("reading channel %s/%s: %w", namespace, args[0], err))
-				}
-				if format == "json" || format == "yaml" {
-					identify(&channel)
-					return target.Failed(encode(cmd.OutOrStdout(), &channel, format))
-				}
-				about := extras{now: now.Now()}
-				about.happened, about.eventsErr = lastEvents(cmd.Context(), c, &channel)
-				about.waiting, about.sinksErr = waiting(cmd.Context(), g, &channel)
-				return target.Failed(screen(cmd.OutOrStdout(), &channel, about))
+				return target.Failed(one(cmd, c, g, client.ObjectKey{Namespace: namespace, Name: args[0]}, now, &form))
 			}
 			if all {
 				namespace = metav1.NamespaceAll
@@ -66,35 +50,62 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 			if err := c.List(cmd.Context(), &list, client.InNamespace(namespace)); err != nil {
 				return target.Failed(fmt.Errorf("listing channels: %w", err))
 			}
-			if format == "json" || format == "yaml" {
+			if form.Structured() {
 				list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.TiktokChannelKind + "List"))
 				for i := range list.Items {
 					identify(&list.Items[i])
 				}
-				return target.Failed(encode(cmd.OutOrStdout(), &list, format))
+				return target.Failed(form.Print(cmd.OutOrStdout(), &list))
 			}
-			return target.Failed(table(cmd.OutOrStdout(), list.Items, format == "wide", now.Now()))
+			return target.Failed(table(cmd.OutOrStdout(), list.Items, form.Wide(), now.Now()))
 		},
 	}
-	cmd.Flags().StringVarP(&format, "output", "o", "", "json or yaml: the objects themselves; wide: a table with more columns")
-	g.AddFlags(cmd.Flags())
+	form.Add(cmd, "json or yaml: of channels, the objects; of one, an object with channel, sinks and events, and problems with what could not be read; "+
+		"wide: a table with more columns", output.JSON, output.YAML, output.Wide)
+	g.AddFlags(cmd)
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Show the channels of every namespace")
 	return cmd
+}
+
+// one shows a channel.
+func one(cmd *cobra.Command, c client.Client, g *gateway.Gateway, key client.ObjectKey, now clock.PassiveClock, form *output.Flag) error {
+	var channel v1alpha1.TiktokChannel
+	if err := c.Get(cmd.Context(), key, &channel); err != nil {
+		return fmt.Errorf("reading channel %s: %w", key, err)
+	}
+	about := extras{now: now.Now()}
+	var err error
+	if about.happened, err = lastEvents(cmd.Context(), c, &channel); err != nil {
+		about.problems = append(about.problems, fmt.Sprintf("Events cannot be read: %v", err))
+	}
+	switch about.waiting, err = waiting(cmd.Context(), g, &channel); {
+	case err != nil && g.NeedsAccount(err):
+		about.problems = append(about.problems, "Add --as-service-account NAME to see what waits for the sinks.")
+	case err != nil:
+		about.problems = append(about.problems, fmt.Sprintf("What waits for the sinks cannot be read: %v", err))
+	}
+	if form.Structured() {
+		identify(&channel)
+		return form.Print(cmd.OutOrStdout(), document{Channel: &channel, Sinks: about.waiting, Events: about.happened, Problems: about.problems})
+	}
+	return screen(cmd.OutOrStdout(), &channel, about)
+}
+
+// document is what a screen shows, for programs.
+type document struct {
+	Channel *v1alpha1.TiktokChannel `json:"channel"`
+	// Sinks are as the private API has them; absent if it could not be asked.
+	Sinks []sinkapi.Sink `json:"sinks,omitempty"`
+	// Events are the last ones about the channel, the newest first.
+	Events []corev1.Event `json:"events,omitempty"`
+	// Problems say what could not be read.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // identify tells a channel's kind, which the client leaves out, and leaves out who manages which field.
 func identify(c *v1alpha1.TiktokChannel) {
 	c.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(v1alpha1.TiktokChannelKind))
 	c.ManagedFields = nil
-}
-
-// encode writes an object or a list as it is in the cluster, as kubectl get does.
-func encode(out io.Writer, object runtime.Object, format string) error {
-	var printer printers.ResourcePrinter = &printers.JSONPrinter{}
-	if format == "yaml" {
-		printer = &printers.YAMLPrinter{}
-	}
-	return printer.PrintObj(object, out)
 }
 
 func table(out io.Writer, channels []v1alpha1.TiktokChannel, wide bool, now time.Time) error {
@@ -133,12 +144,12 @@ func failing(c *v1alpha1.TiktokChannel) string {
 	return strings.Join(names, ",")
 }
 
-// extras are what a screen shows beside the channel itself, and why it cannot.
+// extras are what a screen shows beside the channel itself, and what it cannot show.
 type extras struct {
-	now                 time.Time
-	happened            []corev1.Event
-	waiting             map[string]sinkapi.Sink
-	eventsErr, sinksErr error
+	now      time.Time
+	happened []corev1.Event
+	waiting  []sinkapi.Sink
+	problems []string
 }
 
 func screen(out io.Writer, c *v1alpha1.TiktokChannel, about extras) error {
@@ -168,11 +179,8 @@ func screen(out io.Writer, c *v1alpha1.TiktokChannel, about extras) error {
 		e := &happened[i]
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.Reason, relative(lastTime(e), now), e.Message)
 	}
-	if about.eventsErr != nil {
-		_, _ = fmt.Fprintf(w, "\nEvents cannot be read: %v\n", about.eventsErr)
-	}
-	if about.sinksErr != nil {
-		_, _ = fmt.Fprintf(w, "\nWhat waits for the sinks cannot be read: %v\n", about.sinksErr)
+	for _, problem := range about.problems {
+		_, _ = fmt.Fprintf(w, "\n%s\n", problem)
 	}
 	return w.Flush()
 }

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -30,8 +29,8 @@ func TestAChannelIsShownWithItsReasonsAndClock(t *testing.T) {
 	var one, many strings.Builder
 	three, since := 3, now.Add(-11*time.Minute)
 	if err := screen(&one, &c, extras{
-		now: now, happened: happened, eventsErr: errors.New("forbidden"), sinksErr: errors.New("no pod"),
-		waiting: map[string]sinkapi.Sink{"crm": {Name: "crm", Pending: &three, AtLeast: true, OldestAt: &since}},
+		now: now, happened: happened, problems: []string{"Events: forbidden", "Sinks: no pod"},
+		waiting: []sinkapi.Sink{{Name: "crm", Pending: &three, AtLeast: true, OldestAt: &since}},
 	}); err != nil {
 		t.Fatal(err)
 	}

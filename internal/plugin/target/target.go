@@ -5,12 +5,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -91,34 +89,6 @@ func (t *Target) Client() (client.Client, string, error) {
 	return c, namespace, nil
 }
 
-// CompleteChannel offers the names of channels for the first argument.
-func (t *Target) CompleteChannel(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names, err := t.channelNames(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-func (t *Target) channelNames(ctx context.Context) ([]string, error) {
-	c, namespace, err := t.Client()
-	if err != nil {
-		return nil, err
-	}
-	var list v1alpha1.TiktokChannelList
-	if err := c.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-		return nil, fmt.Errorf("listing channels: %w", err)
-	}
-	names := make([]string, 0, len(list.Items))
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
-	}
-	return names, nil
-}
-
 // FailedError is a command that was understood and failed; every other error is one of usage.
 type FailedError struct{ err error }
 
@@ -134,12 +104,4 @@ func Failed(err error) error {
 		return nil
 	}
 	return &FailedError{err: err}
-}
-
-// Explain adds to an error what its reader can do about it.
-func Explain(err error) error {
-	if apierrors.IsForbidden(err) {
-		return fmt.Errorf("%w (ask for a role that may get and list tiktokchannels)", err)
-	}
-	return err
 }
