@@ -62,7 +62,7 @@ func Command(version string) *cobra.Command {
 	t.CompleteFlags(root)
 	g := gateway.New(t)
 	root.AddCommand(status.Command(t, g, clock.RealClock{}), authorize.Command(t, g), refresh.Command(t, clock.RealClock{}),
-		imports.Command(t), bundle.Command(t, version, clock.RealClock{}), versionCommand(version))
+		imports.Command(t), bundle.Command(t, g, version, clock.RealClock{}), versionCommand(version))
 	root.AddCommand(conversations.Commands(t, g, clock.RealClock{})...)
 	root.AddCommand(deadletters.Commands(t, g, clock.RealClock{})...)
 	return root

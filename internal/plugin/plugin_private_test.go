@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -131,6 +132,35 @@ func TestARefusalSaysWhatToAskFor(t *testing.T) {
 		if code != exitFailed || !strings.Contains(errs, "cannot "+what) || !strings.Contains(errs, want) || strings.Contains(errs, "channel-viewer") {
 			t.Errorf("%s: it ended with %d: %s", what, code, errs)
 		}
+	}
+}
+
+func TestABundleIsThereWholeOrNotAtAll(t *testing.T) {
+	cluster := plugintest.New(t, http.NotFoundHandler())
+	dir := t.TempDir()
+	args := append([]string{"support-bundle", "--file=" + filepath.Join(dir, "bundle.tar.gz")}, cluster.Args()...)
+	files := func() (names []string) {
+		t.Helper()
+		found, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			names = append(names, f.Name())
+		}
+		return names
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs strings.Builder
+	if code := Main(ctx, "v1.2.3", args, &out, &errs); code != exitFailed || len(files()) != 0 {
+		t.Errorf("a run that was ended: %d, %s%s, and leaves %v", code, out.String(), errs.String(), files())
+	}
+	if code, _, errs := run(t, args...); code != 0 || !slices.Equal(files(), []string{"bundle.tar.gz"}) {
+		t.Errorf("the next run ended with %d: %s, and leaves %v", code, errs, files())
+	}
+	if code, _, errs := run(t, args...); code != exitFailed || !strings.Contains(errs, "--file") {
+		t.Errorf("a file was overwritten: %d, %s", code, errs)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package bundle gathers what somebody who helps needs to see: objects, Events, and logs of the operator. It reads no Secret, and leaves out links
-// that authorize.
+// that authorize and what may be secret in the addresses of sinks.
 package bundle
 
 import (
@@ -11,18 +11,20 @@ import (
 	"io"
 	"os"
 	"path"
-	"regexp"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 )
 
@@ -30,30 +32,32 @@ import (
 const maxLog = int64(5 << 20)
 
 type options struct {
-	file, operatorNamespace string
-	all                     bool
+	file string
+	all  bool
 }
 
 // Command is kubectl tiktok support-bundle.
-func Command(t *target.Target, version string, now clock.PassiveClock) *cobra.Command {
+func Command(t *target.Target, g *gateway.Gateway, version string, now clock.PassiveClock) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "support-bundle",
 		Short: "Gather apps, channels, Events and the operator's logs in a file for somebody who helps",
-		Long: "Gather apps, channels, Events and the operator's logs in a file for somebody who helps. No Secret is read, and links that authorize are " +
-			"left out; names of businesses are in it. What you may not read is missing, and errors.txt says so.",
+		Long: "Gather apps, channels, Events and the operator's logs in a file for somebody who helps. No Secret is read; links that authorize, and " +
+			"of the addresses of sinks all but the host, are left out; names of businesses are in it. What you may not read is missing, " +
+			"and errors.txt says so.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return target.Failed(write(cmd, t, version, now, o))
+			return target.Failed(write(cmd, t, &bundle{at: now.Now(), version: version, operator: g.Namespace()}, o))
 		},
 	}
 	cmd.Flags().StringVarP(&o.file, "file", "f", "tiktok-operator-support.tar.gz", "File to write; - for standard output")
-	cmd.Flags().StringVar(&o.operatorNamespace, "operator-namespace", "tiktok-operator-system", "Namespace of the operator")
+	g.AddNamespaceFlag(cmd, "Namespace of the operator")
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Channels of every namespace")
 	return cmd
 }
 
-func write(cmd *cobra.Command, t *target.Target, version string, now clock.PassiveClock, o options) (err error) {
+// write makes the file. It is there whole or not at all, and none is overwritten.
+func write(cmd *cobra.Command, t *target.Target, b *bundle, o options) (err error) {
 	c, namespace, err := t.Client()
 	if err != nil {
 		return err
@@ -62,48 +66,67 @@ func write(cmd *cobra.Command, t *target.Target, version string, now clock.Passi
 	if err != nil {
 		return err
 	}
-	clients, err := kubernetes.NewForConfig(config)
-	if err != nil {
+	if b.clients, err = kubernetes.NewForConfig(config); err != nil {
 		return fmt.Errorf("connecting to the cluster: %w", err)
 	}
+	b.client = c
 	if o.all {
 		namespace = ""
 	}
-	out := cmd.OutOrStdout()
-	if o.file != "-" {
-		file, err := os.OpenFile(o.file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return fmt.Errorf("making the file: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		out = file
+	if o.file == "-" {
+		return b.write(cmd.Context(), cmd.OutOrStdout(), namespace)
 	}
+	if _, err := os.Lstat(o.file); err == nil {
+		return fmt.Errorf("there is a file %s already; name another with --file", o.file)
+	}
+	partial, err := os.CreateTemp(filepath.Dir(o.file), "."+filepath.Base(o.file)+".*")
+	if err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	defer func() { _ = os.Remove(partial.Name()) }() // it is gone, if all went well
+	if err := errors.Join(b.write(cmd.Context(), partial, namespace), partial.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(partial.Name(), o.file); err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", o.file)
+	return err
+}
+
+// bundle is the archive while it is written. What cannot be read is noted in failed; what cannot be written, in broken.
+type bundle struct {
+	tar     *tar.Writer
+	client  client.Client
+	clients kubernetes.Interface
+	at      time.Time
+	version string
+	// operator is the operator's namespace.
+	operator       string
+	redact         redactor
+	failed, broken error
+}
+
+// write gathers everything; channels are those of a namespace, or of all.
+func (b *bundle) write(ctx context.Context, out io.Writer, namespace string) error {
 	zipped := gzip.NewWriter(out)
-	b := &bundle{tar: tar.NewWriter(zipped), client: c, clients: clients, at: now.Now()}
-	b.add("version.txt", []byte("kubectl-tiktok "+version+"\n"))
-	b.gather(cmd.Context(), namespace, o.operatorNamespace)
+	b.tar = tar.NewWriter(zipped)
+	b.add("version.txt", []byte("kubectl-tiktok "+b.version+"\n"))
+	b.gather(ctx, namespace)
+	if ctx.Err() != nil {
+		return fmt.Errorf("gathering was ended: %w", context.Cause(ctx))
+	}
 	if b.failed != nil {
 		b.add("errors.txt", []byte(b.failed.Error()+"\n"))
 	}
 	if err := errors.Join(b.broken, b.tar.Close(), zipped.Close()); err != nil {
 		return fmt.Errorf("writing the bundle: %w", err)
 	}
-	if o.file != "-" {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", o.file)
-	}
-	return err
-}
-
-// bundle is the archive while it is written. What cannot be read is noted in failed; what cannot be written, in broken.
-type bundle struct {
-	tar            *tar.Writer
-	client         client.Client
-	clients        kubernetes.Interface
-	at             time.Time
-	failed, broken error
+	return nil
 }
 
 func (b *bundle) add(name string, text []byte) {
+	text = b.redact.text(text)
 	header := &tar.Header{Name: path.Join("tiktok-operator-support", name), Mode: 0o600, Size: int64(len(text)), ModTime: b.at}
 	if err := b.tar.WriteHeader(header); err != nil {
 		b.broken = errors.Join(b.broken, err)
@@ -113,36 +136,37 @@ func (b *bundle) add(name string, text []byte) {
 	b.broken = errors.Join(b.broken, err)
 }
 
-func (b *bundle) gather(ctx context.Context, namespace, operator string) {
+func (b *bundle) gather(ctx context.Context, namespace string) {
+	var channels v1alpha1.TiktokChannelList // the first: what is hidden in them is hidden in the rest
+	b.list(ctx, "tiktokchannels.yaml", &channels, func() {
+		for i := range channels.Items {
+			strip(&channels.Items[i])
+			b.redact.channel(&channels.Items[i])
+		}
+	}, client.InNamespace(namespace))
 	var apps v1alpha1.TiktokAppList
-	b.list(ctx, "tiktokapps.yaml", &apps, "", func() {
+	b.list(ctx, "tiktokapps.yaml", &apps, func() {
 		for i := range apps.Items {
 			strip(&apps.Items[i])
 		}
 	})
-	var channels v1alpha1.TiktokChannelList
-	b.list(ctx, "tiktokchannels.yaml", &channels, namespace, func() {
-		for i := range channels.Items {
-			strip(&channels.Items[i])
-			channels.Items[i].Status.AuthorizationURL = "" // who has it may authorize
-		}
-	})
-	b.list(ctx, "events.yaml", &corev1.EventList{}, namespace, nil)
-	b.list(ctx, "operator-events.yaml", &corev1.EventList{}, operator, nil)
+	b.events(ctx, namespace)
+	of := []client.ListOption{client.InNamespace(b.operator), &client.ListOptions{Raw: &metav1.ListOptions{LabelSelector: gateway.PartOf}}}
 	var deployments appsv1.DeploymentList
-	b.list(ctx, "deployments.yaml", &deployments, operator, func() {
+	b.list(ctx, "deployments.yaml", &deployments, func() {
 		for i := range deployments.Items {
 			strip(&deployments.Items[i])
 			silence(&deployments.Items[i].Spec.Template.Spec)
 		}
-	})
+	}, of...)
+	b.operatorEvents(ctx, b.operator, deployments.Items)
 	var pods corev1.PodList
-	b.list(ctx, "pods.yaml", &pods, operator, func() {
+	b.list(ctx, "pods.yaml", &pods, func() {
 		for i := range pods.Items {
 			strip(&pods.Items[i])
 			silence(&pods.Items[i].Spec)
 		}
-	})
+	}, of...)
 	for i := range pods.Items {
 		for _, container := range pods.Items[i].Spec.Containers {
 			b.log(ctx, &pods.Items[i], container.Name, false)
@@ -151,33 +175,7 @@ func (b *bundle) gather(ctx context.Context, namespace, operator string) {
 	}
 }
 
-// strip takes away what helps nobody, and what may hold anything.
-func strip(object client.Object) {
-	object.SetManagedFields(nil)
-	annotations := object.GetAnnotations()
-	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	object.SetAnnotations(annotations)
-}
-
-// silence takes away the values of environment variables: a URL with a password is one.
-func silence(spec *corev1.PodSpec) {
-	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for i := range containers {
-			for j := range containers[i].Env {
-				containers[i].Env[j].Value = ""
-			}
-		}
-	}
-}
-
-// userinfo is the user and password of a URL.
-var userinfo = regexp.MustCompile(`://[^/@\s"]+@`)
-
-func (b *bundle) list(ctx context.Context, name string, list client.ObjectList, namespace string, redact func()) {
-	options := []client.ListOption{client.InNamespace(namespace)}
-	if name == "pods.yaml" || name == "deployments.yaml" {
-		options = append(options, client.MatchingLabels{"app.kubernetes.io/name": "tiktok-operator"})
-	}
+func (b *bundle) list(ctx context.Context, name string, list client.ObjectList, redact func(), options ...client.ListOption) {
 	if err := b.client.List(ctx, list, options...); err != nil {
 		b.failed = errors.Join(b.failed, fmt.Errorf("%s: %w", name, err))
 		return
@@ -190,7 +188,7 @@ func (b *bundle) list(ctx context.Context, name string, list client.ObjectList, 
 		b.failed = errors.Join(b.failed, fmt.Errorf("%s: %w", name, err))
 		return
 	}
-	b.add(name, userinfo.ReplaceAll(text, []byte("://…@")))
+	b.add(name, text)
 }
 
 func (b *bundle) log(ctx context.Context, pod *corev1.Pod, container string, previous bool) {
