@@ -65,6 +65,7 @@ func Command(version string) *cobra.Command {
 		imports.Command(t), bundle.Command(t, g, version, clock.RealClock{}), versionCommand(version))
 	root.AddCommand(conversations.Commands(t, g, clock.RealClock{})...)
 	root.AddCommand(deadletters.Commands(t, g, clock.RealClock{})...)
+	addCompletion(root)
 	return root
 }
 
