@@ -37,6 +37,8 @@ func command(t *testing.T, name string, args ...string) *exec.Cmd {
 // stage is the demo, empty, with everything running.
 type stage struct {
 	env string // the file of addresses
+	// programs is a folder with the kubectl plugin.
+	programs string
 	// private is the address of the private listener, which pages reach by a port that they forward.
 	private string
 }
@@ -49,12 +51,12 @@ func openStage(t *testing.T) *stage {
 	}
 	observe(t)
 	dir := t.TempDir()
-	build := command(t, "go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "demo"), "./hack/demo")
+	build := command(t, "go", "build", "-buildvcs=false", "-o", dir, "./hack/demo", "./cmd/kubectl-tiktok")
 	build.Dir = top
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := &stage{env: filepath.Join(dir, "demo.env")}
+	s := &stage{env: filepath.Join(dir, "demo.env"), programs: dir}
 	printed := &output{}
 	demo := exec.CommandContext(context.Background(), filepath.Join(dir, "demo"), "--empty", "--env", s.env) //nolint:usetesting // it ends in order
 	demo.Dir, demo.Stdout, demo.Stderr = top, printed, printed
@@ -152,7 +154,7 @@ func (s *stage) run(t *testing.T, dir, what, script string) string {
 	var printed bytes.Buffer
 	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", strings.ReplaceAll(script, "localhost:8443", s.private))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &printed, &printed
-	cmd.Env = append(os.Environ(), "HOME="+dir) // no configuration of curl, kubectl and others
+	cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+os.Getenv("PATH")+string(filepath.ListSeparator)+s.programs) // no configuration of curl, kubectl and others
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what it started
 	cmd.WaitDelay = 5 * time.Second

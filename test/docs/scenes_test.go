@@ -103,6 +103,16 @@ base64 -d >parcel.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR
 		prints: []string{`"said": "Is it still there?"`, `"status":"sent"`, `"type":"https://tiktok-operator.io/problems/message-mixed"`},
 		after:  `admin 'conversations?business=biz-0001' | jq -e '.conversations[0].sentSince == 4'`, // a text, an image, a card, a quoting text
 	},
+	"docs/how-to/use-the-kubectl-plugin.md": {
+		before: `app; channel default acme
+kubectl patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "inbox", "uri": "'"$SIMULATOR"'/no-such-page"}]}}'
+admin businesses --data '{"openID": "biz-0001"}'; admin consent --data '{"mode": "auto", "business": "biz-0001"}'
+retry link default acme`,
+		prints: []string{
+			"/oauth/start?link=", "Ready=True", "Business:", `"pending":`, "the access token lives until", "(dry run)", "takes its tokens from the Secret acme-import",
+			"WINDOW", "It is on its way!", `"type":"io.tiktok-operator.message.received"`, "rejected", " replayed\n", "events are on their way to inbox", "wrote tiktok-operator",
+		},
+	},
 	"docs/how-to/replay-dead-letters.md": {
 		before: connected + mayReplay + `
 kubectl -n shop patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "crm", "uri": "'"$SIMULATOR"'/no-such-page"}]}}'
