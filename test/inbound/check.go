@@ -21,12 +21,16 @@ type Delivery struct {
 	Problem string
 }
 
-// Excuse is an accident that justifies repetitions: what a sink took between From and Over may come again after Over.
+// Excuse is an accident that justifies repetitions: what a sink took between From and Over may come again after Over. A conversation goes back
+// for it once, to begin again at an earlier event.
 type Excuse struct {
 	// Sink whose deliveries it excuses; "" means all.
 	Sink string
 	// From is how far back a repetition may reach. Began is when it happened, Over when all that was on its way had arrived.
 	From, Began, Over time.Time
+	// Meanwhile says that a repetition may come before Over, too: of a replica that is cut off, nobody outside knows when it has stopped and
+	// another one begins.
+	Meanwhile bool
 }
 
 // buffered is how long after an accident a sink may still receive what was sent before it.
@@ -35,6 +39,9 @@ const buffered = 500 * time.Millisecond
 func (e Excuse) justifies(sink string, earlier, later Delivery) bool {
 	if e.Sink != "" && e.Sink != sink || earlier.Arrived.Before(e.From) || earlier.Arrived.After(e.Over.Add(buffered)) {
 		return false
+	}
+	if e.Meanwhile {
+		return later.Arrived.After(e.Began)
 	}
 	if earlier.Arrived.After(e.Over) { // it was on its way; the later one must not have been
 		return !later.Arrived.Before(e.Over.Add(buffered))
@@ -60,7 +67,8 @@ type Verdict struct {
 	Attempts, Taken int
 	// Lost were acknowledged and never taken.
 	Lost int
-	// OutOfOrder are requests for an event before all earlier ones of its conversation were dealt with.
+	// OutOfOrder are requests for an event before all earlier ones of its conversation were dealt with, or repetitions that do not follow each
+	// other in that order.
 	OutOfOrder int
 	// Repeated counts repetitions that an accident justifies; Unjustified those that nothing does.
 	Repeated, Unjustified int
@@ -113,6 +121,11 @@ type checker struct {
 type progress struct {
 	next     int // the first position that is not dealt with
 	answered time.Time
+	// again is the position that follows the last one that was dealt with, a repetition or not, and againAnswered when that was.
+	again         int
+	againAnswered time.Time
+	// returned are the accidents for which it went back.
+	returned map[int]bool
 }
 
 func (c *checker) sink(name string) Verdict {
@@ -125,7 +138,7 @@ func (c *checker) sink(name string) Verdict {
 		}
 		p := conversations[d.Conversation]
 		if p == nil {
-			p = &progress{}
+			p = &progress{returned: map[int]bool{}}
 			conversations[d.Conversation] = p
 		}
 		c.step(&v, name, d, p, latest)
@@ -157,6 +170,7 @@ func (c *checker) step(v *Verdict, sink string, d Delivery, p *progress, latest 
 		if e, excused := c.excuse(sink, latest[d.Event], d); excused {
 			v.Repeated++
 			v.Reach = max(v.Reach, e.Began.Sub(latest[d.Event].Arrived))
+			c.again(v, sink, d, p, latest[d.Event])
 		} else {
 			v.problem(&v.Unjustified, "%v: repeated %s after it was taken", d.Event, d.Arrived.Sub(latest[d.Event].Answered))
 		}
@@ -171,6 +185,31 @@ func (c *checker) step(v *Verdict, sink string, d Delivery, p *progress, latest 
 	latest[d.Event] = d
 	if d.Taken && at >= p.next {
 		p.next, p.answered = at+1, d.Answered
+	}
+	p.again, p.againAnswered = at+1, d.Answered
+}
+
+// again judges a repetition's place among others: it follows the last delivery, or the conversation goes back, once for each accident.
+func (c *checker) again(v *Verdict, sink string, d Delivery, p *progress, earlier Delivery) {
+	at, order := c.position[d.Event], c.order[d.Conversation]
+	if at < p.again {
+		for i, e := range c.Excuses {
+			if !p.returned[i] && e.justifies(sink, earlier, d) {
+				p.returned[i], p.again, p.againAnswered = true, at, time.Time{}
+				return
+			}
+		}
+		v.problem(&v.OutOfOrder, "%v: came again although its conversation had gone back already", d.Event)
+		return
+	}
+	for p.again < at && c.Dead[sink][order[p.again]] {
+		p.again++
+	}
+	switch {
+	case at > p.again:
+		v.problem(&v.OutOfOrder, "%v: came again before %v did", d.Event, order[p.again])
+	case d.Arrived.Before(p.againAnswered):
+		v.problem(&v.OutOfOrder, "%v: came again before the one ahead of it was answered", d.Event)
 	}
 }
 

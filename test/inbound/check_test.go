@@ -29,6 +29,9 @@ func TestCheck(t *testing.T) {
 		}
 		return list
 	}
+	cut := func(from, began, over int) []Excuse {
+		return []Excuse{{From: second(from), Began: second(began), Over: second(over), Meanwhile: true}}
+	}
 	crash := func(sink string, from, to int) []Excuse {
 		return []Excuse{{Sink: sink, From: second(from), Began: second(to), Over: second(to)}}
 	}
@@ -55,10 +58,43 @@ func TestCheck(t *testing.T) {
 			Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1), d(5, 0, 0), d(6, 0, 1), d(7, 0, 2)}}},
 			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: 3 * time.Second},
 		},
-		"repeated from too long ago":    {Account{Acknowledged: events(0, 0), Excuses: crash("", 2, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
-		"repeated before the crash":     {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
-		"taken after the crash":         {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(5, 0, 0), d(6, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
-		"repeated again, nothing new":   {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0), d(6, 0, 0)}}}, Verdict{Attempts: 3, Taken: 1, Repeated: 1, Unjustified: 1, Reach: 3 * time.Second}},
+		"repeated from too long ago":  {Account{Acknowledged: events(0, 0), Excuses: crash("", 2, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
+		"repeated before the crash":   {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
+		"taken after the crash":       {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(5, 0, 0), d(6, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
+		"repeated again, nothing new": {Account{Acknowledged: events(0, 0), Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0), d(6, 0, 0)}}}, Verdict{Attempts: 3, Taken: 1, Repeated: 1, Unjustified: 1, Reach: 3 * time.Second}},
+		"repeated, and goes on": {
+			Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1), d(5, 0, 1, refused), d(6, 0, 1), d(7, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: 2 * time.Second},
+		},
+		"repeated backwards": {
+			Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1), d(5, 0, 1), d(6, 0, 0), d(7, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: 3 * time.Second, OutOfOrder: 1},
+		},
+		"repeated but for one": {
+			Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1), d(3, 0, 2), d(5, 0, 0), d(6, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: 3 * time.Second, OutOfOrder: 1},
+		},
+		"repeated side by side": {
+			Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1), d(5, 0, 0), d(5, 0, 1), d(6, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: 3 * time.Second, OutOfOrder: 1},
+		},
+		"repeated after each of two crashes": {
+			Account{Acknowledged: abc, Excuses: append(crash("", 1, 4), crash("", 4, 6)...), Sinks: map[string]list{"a": {d(3, 0, 0), d(5, 0, 0), d(7, 0, 0), d(8, 0, 1), d(9, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: time.Second},
+		},
+		"repeated but for a dead letter": {
+			Account{Acknowledged: abc, Dead: dead, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(2, 0, 1, refused), d(3, 0, 2), d(5, 0, 0), d(6, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 2, Repeated: 2, Reach: 3 * time.Second},
+		},
+		"taken over meanwhile": {
+			Account{Acknowledged: abc, Excuses: cut(1, 2, 9), Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 1), d(5, 0, 0), d(6, 0, 1), d(7, 0, 2)}}},
+			Verdict{Attempts: 5, Taken: 3, Repeated: 2, Reach: time.Second},
+		},
+		"taken over twice": {
+			Account{Acknowledged: events(0, 0), Excuses: cut(1, 2, 9), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0), d(6, 0, 0)}}},
+			Verdict{Attempts: 3, Taken: 1, Repeated: 2, OutOfOrder: 1, Reach: time.Second},
+		},
+		"repeated before the cut":       {Account{Acknowledged: events(0, 0), Excuses: cut(1, 5, 9), Sinks: map[string]list{"a": {d(1, 0, 0), d(4, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
 		"on its way at the crash":       {Account{Acknowledged: events(0, 0), Excuses: []Excuse{{From: second(0), Over: second(1).Add(-time.Second / 4)}}, Sinks: map[string]list{"a": {d(1, 0, 0), d(3, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Repeated: 1}},
 		"another sink's accident":       {Account{Acknowledged: events(0, 0), Excuses: crash("b", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 0)}}}, Verdict{Attempts: 2, Taken: 1, Unjustified: 1}},
 		"a crash excuses no disorder":   {Account{Acknowledged: abc, Excuses: crash("", 1, 4), Sinks: map[string]list{"a": {d(1, 0, 0), d(5, 0, 2), d(6, 0, 1)}}}, Verdict{Attempts: 3, Taken: 3, OutOfOrder: 1}},
