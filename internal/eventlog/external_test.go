@@ -278,3 +278,58 @@ func TestLaggingServerHidesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A server of the cluster that hangs is asked for a third of what is read, until the others notice: it must not hold up more than that one try.
+func TestReadsAskAnotherServerWhereOneHangs(t *testing.T) {
+	t.Parallel()
+	ns := eventlogtest.Server(t, &server.Options{})
+	account := ns.GlobalAccount()
+	l := open(t, eventlog.Options{URL: ns.ClientURL()})
+	store(t, l, "ch", "c", 3)
+	state := eventlog.SinkState{Namespace: "ns", Name: "ch", ChannelUID: "ch", Sink: "s"}
+	if _, err := l.AdvanceSink(t.Context(), state, 0); err != nil {
+		t.Fatal(err)
+	}
+	conn, _ := admin(t, ns.ClientURL())
+	for name, tc := range map[string]struct {
+		stream string
+		read   func() error
+	}{
+		"one event": {eventsStream, func() error {
+			_, err := l.Next(t.Context(), "ch", eventlog.Position{})
+			return err
+		}},
+		"several events": {eventsStream, func() error {
+			events, _, err := l.Events(t.Context(), eventlog.Query{ChannelUID: "ch", Limit: 10})
+			if err == nil && len(events) != 3 {
+				err = fmt.Errorf("%d events of 3", len(events))
+			}
+			return err
+		}},
+		"a position": {"TIKTOK_SINKS", func() error {
+			_, _, err := l.LoadSink(t.Context(), "ch", "s")
+			return err
+		}},
+	} {
+		// What hangs takes one request, and does not answer.
+		subject, hanging := "$JS.API.DIRECT.GET."+tc.stream, make(chan struct{})
+		sub, err := conn.Subscribe("hanging", func(*nats.Msg) {
+			account.RemoveMapping(subject)
+			close(hanging)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(account.AddMapping(subject, "hanging"), sub.AutoUnsubscribe(1), conn.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if err := tc.read(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		select {
+		case <-hanging:
+		default:
+			t.Errorf("%s: what hangs was not asked", name)
+		}
+	}
+}

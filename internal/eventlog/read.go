@@ -129,7 +129,9 @@ func (l *Log) get(ctx context.Context, stream string, r getRequest) (*nats.Msg, 
 	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	m, err := l.readConn.RequestWithContext(ctx, directGetSubject+stream, query)
+	m, err := l.first(ctx, func(ctx context.Context) (*nats.Msg, error) {
+		return l.readConn.RequestWithContext(ctx, directGetSubject+stream, query)
+	})
 	if err != nil {
 		return nil, &UnavailableError{Doing: "reading an event", Err: err}
 	}
@@ -246,17 +248,25 @@ func (l *Log) batch(ctx context.Context, stream, doing string, r getRequest, eac
 	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	inbox := l.readConn.NewRespInbox()
-	sub, err := l.readConn.SubscribeSync(inbox)
-	if err != nil {
-		return &UnavailableError{Doing: doing, Err: err}
+	var sub *nats.Subscription
+	end := func() {
+		if sub != nil {
+			_ = sub.Unsubscribe()
+		}
 	}
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := l.readConn.PublishRequest(directGetSubject+stream, inbox, query); err != nil {
-		return &UnavailableError{Doing: doing, Err: err}
-	}
-	for {
-		m, err := sub.NextMsgWithContext(ctx)
+	defer end()
+	m, err := l.first(ctx, func(ctx context.Context) (_ *nats.Msg, err error) {
+		end()
+		inbox := l.readConn.NewRespInbox()
+		if sub, err = l.readConn.SubscribeSync(inbox); err != nil {
+			return nil, err
+		}
+		if err := l.readConn.PublishRequest(directGetSubject+stream, inbox, query); err != nil {
+			return nil, err
+		}
+		return sub.NextMsgWithContext(ctx)
+	})
+	for ; ; m, err = sub.NextMsgWithContext(ctx) {
 		if err != nil {
 			return &UnavailableError{Doing: doing, Err: err}
 		}
@@ -275,4 +285,28 @@ func (l *Log) batch(ctx context.Context, stream, doing string, r getRequest, eac
 			return &UnavailableError{Doing: doing, Err: errors.New(m.Header.Get(descriptionHeader))}
 		}
 	}
+}
+
+const (
+	// askAgainAfter is how long a server of a cluster may take to begin to answer a read, before another one is asked, and askAgain how often one
+	// is. What begins later than that is not waited for, but for the last one's.
+	askAgainAfter = time.Second
+	askAgain      = 2
+)
+
+// first returns the beginning of the answer to a read. Any server of a cluster may be the one that is asked, one that hangs or is cut off too, until
+// the others notice, which takes them more than a minute.
+func (l *Log) first(ctx context.Context, ask func(context.Context) (*nats.Msg, error)) (*nats.Msg, error) {
+	for range askAgain {
+		if l.server != nil { // it is the only one
+			break
+		}
+		trying, cancel := context.WithTimeout(ctx, askAgainAfter)
+		m, err := ask(trying)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return m, err
+		}
+	}
+	return ask(ctx)
 }
