@@ -119,8 +119,19 @@ func (p *Process) Kill() {
 // port 0. A port of theirs that was free a moment ago may be anyone's when the program that it was meant for starts.
 const firstPort, pastPorts = 12_000, 32_000
 
-// Ports finds free ports on loopback.
+// given are the ports that Ports has found: one is free until the program that it was meant for has started, and while it is restarted.
+var given struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
+// Ports finds free ports on loopback, and none that it has found before.
 func Ports(n int) ([]int, error) {
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[int]bool{}
+	}
 	ports, held := make([]int, 0, n), make([]net.Listener, 0, n)
 	defer func() {
 		for _, l := range held {
@@ -136,6 +147,10 @@ func Ports(n int) ([]int, error) {
 			continue
 		}
 		held = append(held, l)
+		if given.ports[port] {
+			continue
+		}
+		given.ports[port] = true
 		if ports = append(ports, port); len(ports) == n {
 			return ports, nil
 		}
