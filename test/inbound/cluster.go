@@ -60,11 +60,12 @@ func replaceHost(kubeconfig []byte, host, with string) (text []byte, changed boo
 	return text, !bytes.Equal(text, kubeconfig)
 }
 
-// channelCount is over how many channels the conversations are spread.
-const channelCount = 4
+// channelCount is over how many channels the conversations are spread, and sharedChannels over how many where replicas divide them, so that each
+// has some.
+const channelCount, sharedChannels = 4, 12
 
 // create makes an app and its channels, as a manager leaves them. Both sinks are those of every channel.
-func (s *scene) create(ctx context.Context) error {
+func (s *scene) create(ctx context.Context, f Fault) error {
 	app := &v1alpha1.TiktokApp{
 		ObjectMeta: metav1.ObjectMeta{Name: s.name},
 		Spec: v1alpha1.TiktokAppSpec{
@@ -81,7 +82,11 @@ func (s *scene) create(ctx context.Context) error {
 		},
 		app,
 	}
-	for i := range channelCount {
+	channels := channelCount
+	if f.replicas > 1 {
+		channels = sharedChannels
+	}
+	for i := range channels {
 		ch := &v1alpha1.TiktokChannel{
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.name, Name: fmt.Sprintf("shop-%d", i)},
 			Spec:       v1alpha1.TiktokChannelSpec{AppRef: v1alpha1.TiktokAppReference{Name: s.name}},
@@ -116,7 +121,9 @@ func delivery() *v1alpha1.Delivery {
 	}
 }
 
-func (s *scene) business(i int) string { return fmt.Sprintf("%s-business-%d", s.name, i%channelCount) }
+func (s *scene) business(i int) string {
+	return fmt.Sprintf("%s-business-%d", s.name, i%len(s.channels))
+}
 
 func (s *scene) patch(ch, base *v1alpha1.TiktokChannel) error {
 	if err := s.o.Cluster.K8s.Patch(context.Background(), ch, client.MergeFrom(base)); err != nil {

@@ -12,13 +12,15 @@ import (
 // Fault is what goes wrong in a run.
 type Fault struct {
 	Name string
-	// external uses a NATS server of its own process instead of the embedded one.
-	external bool
+	// servers of an external NATS, each a process of its own; 0 means the embedded one.
+	servers int
+	// replicas of the webhook binary; 0 means one. More need an external NATS.
+	replicas int
 	// prepare changes the scene before the webhook binary starts.
 	prepare func(s *scene) error
 	// strike happens while webhooks are sent.
 	strike func(ctx context.Context, s *scene) error
-	// refusals are the statuses that TikTok may see beside 200 and 503.
+	// refusals are what TikTok may see beside 200 and 503: statuses, or noAnswer.
 	refusals []int
 	// verify looks at more than the account when all is over and the webhook binary has ended.
 	verify func(ctx context.Context, s *scene, row *Row) error
@@ -28,9 +30,15 @@ type Fault struct {
 func Faults() []Fault {
 	return []Fault{
 		{Name: "none"},
-		{Name: "webhook binary killed (SIGKILL)", strike: killed},
-		{Name: "webhook binary restarted (SIGTERM)", strike: restarted},
-		{Name: "NATS away", external: true, strike: withoutNATS},
+		{Name: "webhook binary killed (SIGKILL)", strike: killed, refusals: []int{noAnswer}},
+		{Name: "webhook binary restarted (SIGTERM)", strike: restarted, refusals: []int{noAnswer}},
+		{Name: "replica killed (SIGKILL)", servers: 3, replicas: 3, strike: replicaKilled, refusals: []int{noAnswer}},
+		{Name: "replica restarted (SIGTERM)", servers: 3, replicas: 3, strike: replicaRestarted, refusals: []int{noAnswer}},
+		{Name: "replica paused", servers: 3, replicas: 2, strike: replicaPaused, refusals: []int{noAnswer}},
+		{Name: "NATS away", servers: 1, strike: withoutNATS},
+		{Name: "NATS leader lost", servers: 3, replicas: 2, strike: leaderLost},
+		{Name: "NATS leader cut off", servers: 3, replicas: 2, strike: leaderCutOff},
+		{Name: "NATS leader hangs", servers: 3, replicas: 2, strike: leaderHangs},
 		{Name: "disk full", prepare: smallDiskFor, strike: fullDisk},
 		{Name: "a sink dead", strike: deadSink},
 		{Name: "a sink slow", prepare: slowSink},
@@ -80,14 +88,15 @@ func withoutNATS(ctx context.Context, s *scene) error {
 	if err := s.sender.reached(ctx, 1, 3); err != nil {
 		return err
 	}
-	s.nats.Kill()
+	server := s.nats.servers[0]
+	server.Kill()
 	if err := s.until(ctx, "the webhook binary to say that it is not ready", func() bool { return !s.webhook.ready(ctx) }); err != nil {
 		return err
 	}
 	if err := s.pass(ctx); err != nil {
 		return err
 	}
-	if err := s.nats.start(ctx); err != nil {
+	if err := server.start(ctx); err != nil {
 		return err
 	}
 	s.note("killed, and away for %s", s.o.Away)

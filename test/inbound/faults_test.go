@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if given := flag.Lookup("test.parallel"); given.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", "4") // the tests wait for a good part of their time
+		_ = flag.Set("test.parallel", "6") // the tests wait for a good part of their time
 	}
 	code, err := runSuite(m)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestFaults(t *testing.T) {
 
 // TestADiskThatFillsUpAtOnce: the server's own write fails, before the event log could refuse. The liveness probe says so, and a restart mends it.
 func TestADiskThatFillsUpAtOnce(t *testing.T) {
-	f := Fault{Name: "disk full at once", prepare: smallDiskFor, strike: diskFullAtOnce}
+	f := Fault{Name: "disk full at once", prepare: smallDiskFor, strike: diskFullAtOnce, refusals: []int{noAnswer}}
 	row, err := f.Run(t.Context(), Options{
 		Cluster: cluster, Binaries: binaries, Dir: t.TempDir(), Events: 1000, Conversations: 50, Away: 2 * time.Second, Crashes: 1,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,13 +46,15 @@ type scene struct {
 	steady, troubled *sink
 	channels         []*v1alpha1.TiktokChannel
 	proxy            *proxy
-	nats             *natsServer
+	nats             *external
 	disk             *smallDisk
-	webhook          *webhook
-	sender           *sender
-	excuses          []Excuse
-	dead             map[string]map[Event]bool
-	notes            []string
+	// webhook is the first of the replicas, and the only one unless there is an external NATS.
+	webhook  *webhook
+	replicas []*webhook
+	sender   *sender
+	excuses  []Excuse
+	dead     map[string]map[Event]bool
+	notes    []string
 }
 
 var scenes atomic.Int64
@@ -73,7 +76,7 @@ func (f Fault) Run(ctx context.Context, o Options) (row Row, err error) {
 	defer func() {
 		s.close()
 		if err != nil && s.webhook != nil {
-			err = fmt.Errorf("%s: %w\nthe webhook binary's log ends:\n%s", f.Name, err, s.webhook.logTail())
+			err = fmt.Errorf("%s: %w%s", f.Name, err, s.logTails())
 		}
 	}()
 	if err := s.open(ctx, f); err != nil {
@@ -100,7 +103,7 @@ func (s *scene) open(ctx context.Context, f Fault) (err error) {
 	if s.troubled, err = openSink("troubled"); err != nil {
 		return err
 	}
-	if err := s.create(ctx); err != nil {
+	if err := s.create(ctx, f); err != nil {
 		return err
 	}
 	if s.proxy, err = openProxy(ctx, s.o.Cluster.Host); err != nil {
@@ -111,17 +114,23 @@ func (s *scene) open(ctx context.Context, f Fault) (err error) {
 		return err
 	}
 	storage := "--data-dir=" + s.data()
-	if f.external {
-		if s.nats, err = startNATS(ctx, s.dir); err != nil {
+	if f.servers > 0 {
+		if s.nats, err = openNATS(ctx, s.dir, f.servers); err != nil {
 			return err
 		}
-		storage = "--nats-url=" + s.nats.url()
+		storage = "--nats-url=" + s.nats.urls(nil)
 	}
-	s.webhook, err = newWebhook(filepath.Join(s.o.Binaries, "webhook"), kubeconfig, s.operator(), s.name, filepath.Join(s.dir, "webhook.log"), storage)
-	if err != nil {
-		return err
+	var urls []string
+	for i := range max(1, f.replicas) {
+		log := filepath.Join(s.dir, fmt.Sprintf("webhook-%d.log", i))
+		w, err := newWebhook(filepath.Join(s.o.Binaries, "webhook"), kubeconfig, s.operator(), s.name, log, storage)
+		if err != nil {
+			return err
+		}
+		s.replicas, urls = append(s.replicas, w), append(urls, w.public+"/webhooks/"+s.name)
 	}
-	s.sender = newSender(s.webhook.public+"/webhooks/"+s.name, s.o, func(e Event, at time.Time) []byte {
+	s.webhook = s.replicas[0]
+	s.sender = newSender(urls, s.o, func(e Event, at time.Time) []byte {
 		return message(s.name, s.business(e.Conversation), e, at)
 	})
 	if f.prepare != nil {
@@ -129,7 +138,15 @@ func (s *scene) open(ctx context.Context, f Fault) (err error) {
 			return err
 		}
 	}
-	return s.webhook.start(ctx)
+	for _, w := range s.replicas {
+		if err := w.start(ctx); err != nil {
+			return err
+		}
+	}
+	if f.replicas > 1 {
+		return s.nats.divided(ctx, f.replicas)
+	}
+	return nil
 }
 
 // take sends, lets the fault happen, and waits until everything that was acknowledged has arrived.
@@ -156,8 +173,11 @@ func (s *scene) take(ctx context.Context, cancel func(), f Fault) error {
 			err = s.moving(ctx, "deliveries to the sink "+to.name, func() int64 { return int64(to.count()) }, int64(s.o.Events-len(s.dead[to.name])))
 		}
 	}
-	// The process ends in good order, so that nothing is under way any more.
-	return errors.Join(err, s.webhook.Stop(time.Minute))
+	// The processes end in good order, so that nothing is under way any more.
+	for _, w := range s.replicas {
+		err = errors.Join(err, w.Stop(time.Minute))
+	}
+	return err
 }
 
 // moving waits until a count is reached, for as long as it grows.
@@ -215,10 +235,15 @@ func (s *scene) pass(ctx context.Context) error {
 
 // until waits for a condition.
 func (s *scene) until(ctx context.Context, what string, ok func() bool) error {
-	deadline := time.Now().Add(stall)
+	return s.within(ctx, stall, what, ok)
+}
+
+// within is until with a limit of its own.
+func (s *scene) within(ctx context.Context, limit time.Duration, what string, ok func() bool) error {
+	deadline := time.Now().Add(limit)
 	for !ok() {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %s in vain for %s", stall, what)
+			return fmt.Errorf("waited %s in vain for %s", limit.Round(time.Second), what)
 		}
 		select {
 		case <-ctx.Done():
@@ -230,14 +255,16 @@ func (s *scene) until(ctx context.Context, what string, ok func() bool) error {
 }
 
 func (s *scene) close() {
-	if s.webhook != nil && s.webhook.Process != nil {
-		s.webhook.Kill()
+	for _, w := range s.replicas {
+		if w.Process != nil {
+			w.Kill()
+		}
 	}
 	if s.disk != nil {
 		s.disk.keeper.Kill()
 	}
-	if s.nats != nil && s.nats.Process != nil {
-		s.nats.Kill()
+	if s.nats != nil {
+		s.nats.close()
 	}
 	for _, to := range s.sinks() {
 		if to != nil {
@@ -247,4 +274,18 @@ func (s *scene) close() {
 	if s.proxy != nil {
 		s.proxy.close()
 	}
+}
+
+// logTails are the ends of all logs, for a test that failed.
+func (s *scene) logTails() string {
+	var b strings.Builder
+	for i, w := range s.replicas {
+		fmt.Fprintf(&b, "\nthe log of webhook binary %d ends:\n%s", i, tail(w.log))
+	}
+	if s.nats != nil {
+		for _, n := range s.nats.servers {
+			fmt.Fprintf(&b, "\nthe log of %s ends:\n%s", n.name, tail(n.dir+".log"))
+		}
+	}
+	return b.String()
 }

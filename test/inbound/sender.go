@@ -22,9 +22,10 @@ const (
 	noAnswer = 0
 )
 
-// sender is TikTok: all conversations at once, and in each the next message when the last one was acknowledged. What is not is sent again.
+// sender is TikTok: all conversations at once, and in each the next message when the last one was acknowledged. What is not is sent again. Where
+// there are several URLs, of the replicas behind one address, each attempt takes the next one.
 type sender struct {
-	url           string
+	urls          []string
 	conversations int
 	events        int
 	body          func(Event, time.Time) []byte
@@ -32,35 +33,44 @@ type sender struct {
 	clock  func(e Event, attempt int) time.Duration
 	client *http.Client
 
+	attempts atomic.Int64
 	done     atomic.Int64
 	finished chan struct{}
-	gate     sync.RWMutex // held for writing while nothing new is to be sent
+
+	gate             sync.Mutex
+	opened           sync.Cond // when more is allowed
+	started, allowed int
 
 	mu           sync.Mutex
 	acknowledged []Event
-	refused      map[int]int // attempts by status
-	repeated     int         // events that were sent again and acknowledged again
+	stored       []time.Time   // when each of them was acknowledged
+	longest      time.Duration // from the first attempt to the acknowledgement
+	refused      map[int]int   // attempts by status
+	repeated     int           // events that were sent again and acknowledged again
 	answers      []time.Duration
 }
 
-func newSender(url string, o Options, body func(Event, time.Time) []byte) *sender {
-	return &sender{
-		url: url, conversations: o.Conversations, events: o.Events, body: body, refused: map[int]int{}, finished: make(chan struct{}),
+func newSender(urls []string, o Options, body func(Event, time.Time) []byte) *sender {
+	s := &sender{
+		urls: urls, allowed: o.Events, conversations: o.Conversations, events: o.Events, body: body, refused: map[int]int{}, finished: make(chan struct{}),
 		client: &http.Client{
 			Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: o.Conversations, MaxIdleConnsPerHost: o.Conversations},
 		},
 	}
+	s.opened.L = &s.gate
+	return s
 }
 
 // run sends all events, and returns when the last one was acknowledged.
 func (s *sender) run(ctx context.Context) error {
 	defer close(s.finished)
 	defer s.client.CloseIdleConnections()
+	defer context.AfterFunc(ctx, s.opened.Broadcast)()
 	var wg sync.WaitGroup
 	for conversation := range s.conversations {
 		wg.Go(func() {
 			for number := 0; number*s.conversations+conversation < s.events && ctx.Err() == nil; number++ {
-				s.pass()
+				s.pass(ctx)
 				s.send(ctx, Event{conversation, number})
 			}
 		})
@@ -72,7 +82,7 @@ func (s *sender) run(ctx context.Context) error {
 // send sends one event until it is acknowledged.
 func (s *sender) send(ctx context.Context, e Event) {
 	var body []byte
-	pause := firstPause
+	began, pause := time.Now(), firstPause
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		at := time.Now()
 		if s.clock != nil {
@@ -90,7 +100,8 @@ func (s *sender) send(ctx context.Context, e Event) {
 			continue
 		}
 		s.mu.Lock()
-		s.acknowledged = append(s.acknowledged, e)
+		now := time.Now()
+		s.acknowledged, s.stored, s.longest = append(s.acknowledged, e), append(s.stored, now), max(s.longest, now.Sub(began))
 		s.mu.Unlock()
 		s.done.Add(1)
 		if (e.Conversation+e.Number)%repeatEvery == 0 && s.post(ctx, body, at) == http.StatusOK {
@@ -121,7 +132,7 @@ func (s *sender) post(ctx context.Context, body []byte, at time.Time) int {
 }
 
 func (s *sender) try(ctx context.Context, signature string, body []byte) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.urls[int(s.attempts.Add(1))%len(s.urls)], bytes.NewReader(body))
 	if err != nil {
 		return noAnswer, err
 	}
@@ -157,17 +168,36 @@ func (s *sender) reached(ctx context.Context, part, of int) error {
 }
 
 // pass waits while nothing new is to be sent.
-func (s *sender) pass() {
-	s.gate.RLock()
-	defer s.gate.RUnlock() //nolint:gocritic // without it another check misses the defer
+func (s *sender) pass(ctx context.Context) {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	for s.started >= s.allowed && ctx.Err() == nil {
+		s.opened.Wait()
+	}
+	s.started++
 }
 
 // hold stops the sending of new events until resume. What is under way goes on.
-func (s *sender) hold() { s.gate.Lock() }
+func (s *sender) hold() { s.allow(0) }
 
 func (s *sender) resume() {
 	s.client.CloseIdleConnections() // the server may be closing them at this moment
-	s.gate.Unlock()
+	s.allow(s.events)
+}
+
+// allow lets so many events be sent in all.
+func (s *sender) allow(events int) {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	s.allowed = events
+	s.opened.Broadcast()
+}
+
+// soFar are the events that are acknowledged.
+func (s *sender) soFar() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.acknowledged)
 }
 
 // slowest is the 99th percentile of the times to an answer.

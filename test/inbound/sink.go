@@ -124,3 +124,15 @@ func (s *sink) count() int {
 	defer s.mu.Unlock()
 	return len(s.taken)
 }
+
+// hasAll says whether it has taken these events.
+func (s *sink) hasAll(events []Event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range events {
+		if !s.taken[e] {
+			return false
+		}
+	}
+	return true
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -44,13 +45,35 @@ func (s *scene) row(f Fault, took time.Duration) Row {
 	if reach > 0 {
 		s.note("what was repeated had been delivered %s before the accident at most", reach.Round(time.Millisecond))
 	}
+	if f.replicas > 1 {
+		s.note("an event was acknowledged %s after it was first sent at most, and first arrived %s after that at most",
+			s.sender.longest.Round(time.Millisecond), s.slowestArrival().Round(time.Millisecond))
+	}
 	s.sender.mu.Lock()
 	again, refused := s.sender.repeated, maps.Clone(s.sender.refused)
 	s.sender.mu.Unlock()
 	return Row{
 		Fault: f.Name, Events: s.o.Events, Conversations: s.o.Conversations, Acknowledged: len(account.Acknowledged), Again: again, Refused: refused,
-		Sinks: verdicts, Dead: dead, Slowest: s.sender.slowest(), Took: took, allowed: append([]int{noAnswer, 503}, f.refusals...),
+		Sinks: verdicts, Dead: dead, Slowest: s.sender.slowest(), Took: took, allowed: append([]int{http.StatusServiceUnavailable}, f.refusals...),
 	}
+}
+
+// slowestArrival is the longest time from an event's acknowledgement to its first arrival at a sink.
+func (s *scene) slowestArrival() (slowest time.Duration) {
+	for _, to := range s.sinks() {
+		first := map[Event]time.Time{}
+		for _, d := range to.received() {
+			if _, known := first[d.Event]; !known {
+				first[d.Event] = d.Arrived
+			}
+		}
+		for i, e := range s.sender.acknowledged {
+			if at, arrived := first[e]; arrived {
+				slowest = max(slowest, at.Sub(s.sender.stored[i]))
+			}
+		}
+	}
+	return slowest
 }
 
 // Err says what must not be; nil if all is well. Slowness never is an error.
@@ -64,7 +87,7 @@ func (r Row) Err() error {
 	}
 	for _, status := range slices.Sorted(maps.Keys(r.Refused)) {
 		if !slices.Contains(r.allowed, status) {
-			errs = append(errs, fmt.Errorf("%s: %d webhooks were answered %d", r.Fault, r.Refused[status], status))
+			errs = append(errs, fmt.Errorf("%s: %d webhooks were answered %d, which is not to be", r.Fault, r.Refused[status], status))
 		}
 	}
 	if r.Acknowledged != r.Events {

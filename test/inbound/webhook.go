@@ -60,9 +60,9 @@ func (w *webhook) ready(ctx context.Context) bool {
 	return err == nil && status == http.StatusOK
 }
 
-// logTail is the end of the log, for a test that failed.
-func (w *webhook) logTail() string {
-	text, err := os.ReadFile(w.log)
+// tail is the end of a log, for a test that failed.
+func tail(log string) string {
+	text, err := os.ReadFile(log)
 	if err != nil {
 		return err.Error()
 	}
