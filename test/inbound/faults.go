@@ -45,6 +45,7 @@ func Faults() []Fault {
 		{Name: "a sink that fails at random", prepare: randomSink},
 		{Name: "poison events", prepare: poison, verify: deadLetters},
 		{Name: "API server away", strike: withoutAPI},
+		{Name: "clock moved by ten minutes", strike: clockMoved, refusals: []int{http.StatusUnauthorized}},
 		{Name: "clocks ten minutes apart", prepare: clocks, refusals: []int{http.StatusUnauthorized}, verify: refusedByTime},
 	}
 }

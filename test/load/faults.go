@@ -31,7 +31,7 @@ func measureFaults(ctx context.Context, s *stage, o options, rep *report) error 
 			Cluster: cluster, Binaries: s.binaries, Dir: filepath.Join(s.dir, "faults"), Events: o.events, Conversations: o.conversations,
 			Away: o.away, Crashes: o.crashes,
 		})
-		if errors.Is(err, inbound.ErrNoSmallDisk) {
+		if errors.Is(err, inbound.ErrNoSmallDisk) || errors.Is(err, inbound.ErrNoClock) {
 			rep.note("%s: left out: %v", f.Name, err)
 			continue
 		}
