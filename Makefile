@@ -27,7 +27,7 @@ tool = tool=$$(hack/tools/ensure.sh $(1)) && "$$tool"
 help: ## Show this list.
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # Several tests build binaries and start them. Without anything in the build cache each would compile Kubernetes' libraries at once, and time out:
 # hence they are built before.
@@ -57,7 +57,7 @@ test-chart: ## Test the Helm chart: many values, three versions of Kubernetes, a
 		export KUBEBUILDER_ASSETS HELM KUSTOMIZE && go test ./test/chart $(ARGS)
 
 .PHONY: test-e2e
-test-e2e: ## Install the chart on a real cluster, take the tour, upgrade, drain, uninstall. KUBECONFIG=…
+test-e2e: ## Install the chart on a real cluster, take the tour, upgrade, drain, uninstall. KUBECONFIG=…, or it makes a cluster.
 	@hack/e2e/run.sh $(ARGS)
 
 .PHONY: verify
@@ -131,6 +131,14 @@ load: ## Run the load suite against a bare reference program. ARGS=…
 		go run ./test/load $(ARGS)
 
 ##@ Cluster
+
+.PHONY: cluster-up
+cluster-up: ## Start a real cluster of one node on this machine, without Docker. Needs root and Linux.
+	@hack/cluster/cluster.sh up
+
+.PHONY: cluster-down
+cluster-down: ## End that cluster, and remove all that it had.
+	@hack/cluster/cluster.sh down
 
 .PHONY: images
 images: ## Pack the images into bin/images without Docker, each with its bill of materials. REGISTRY=… VERSION=… ARCH='amd64 arm64'

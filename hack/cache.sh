@@ -1,5 +1,5 @@
 # Sourced by the scripts of this folder that build something once and keep it outside the checkout.
-# It owns where that is and how two runs at the same time build once; it prints nothing on standard output.
+# It owns where that is, which version of it, and how two runs at the same time build once.
 
 # cache_root prints the folder that holds everything; removing it costs nothing but time.
 cache_root() {
@@ -13,6 +13,26 @@ say() {
 # seconds prints the time in whole seconds, for saying how long something took.
 seconds() {
 	date +%s
+}
+
+# pinned prints the version of a module, without its v, that a go.mod file names.
+#
+#   pinned GO.MOD MODULE
+pinned() {
+	version=$(sed -n "s|^\(require\)\{0,1\}[[:space:]]*$2 v\([0-9][0-9A-Za-z.+-]*\).*|\2|p" "$1" | head -n 1)
+	[ -n "$version" ] || { say "$1 pins no version of $2."; exit 1; }
+	printf '%s\n' "$version"
+}
+
+# has tells whether a folder holds the named programs.
+#
+#   has FOLDER PROGRAM...
+has() {
+	has_dir=$1
+	shift
+	for has_name; do
+		[ -x "$has_dir/$has_name" ] || return 1
+	done
 }
 
 # cache_cleanup removes what an interrupted run leaves. Call it from an EXIT trap.

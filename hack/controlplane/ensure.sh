@@ -19,22 +19,6 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 binaries="etcd kube-apiserver kubectl"
 index=${ENVTEST_INDEX:-https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml}
 
-# pinned prints the version of a module without its v.
-pinned() {
-	version=$(sed -n "s|^[[:space:]]*$1 v\([0-9][0-9A-Za-z.+-]*\).*|\1|p" "$here/go.mod" | head -n 1)
-	[ -n "$version" ] || { say "$here/go.mod pins no version of $1."; exit 1; }
-	printf '%s\n' "$version"
-}
-
-# has tells whether a folder holds the named programs.
-has() {
-	has_dir=$1
-	shift
-	for has_name; do
-		[ -x "$has_dir/$has_name" ] || return 1
-	done
-}
-
 # bounded runs a command for at most the given seconds. Without coreutils' timeout (macOS) it runs unbounded.
 bounded() {
 	if command -v timeout >/dev/null 2>&1; then
@@ -113,8 +97,8 @@ if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
 	exit
 fi
 
-kubernetes=$(pinned k8s.io/kubernetes)
-etcd=$(pinned go.etcd.io/etcd/server/v3)
+kubernetes=$(pinned "$here/go.mod" k8s.io/kubernetes)
+etcd=$(pinned "$here/go.mod" go.etcd.io/etcd/server/v3)
 minor=$(printf '%s' "$kubernetes" | cut -d . -f 1-2)
 os=$(go env GOHOSTOS)
 arch=$(go env GOHOSTARCH)
