@@ -108,6 +108,30 @@ func TestMistakesAreRefusedWithASentence(t *testing.T) {
 		"logging.level=loud":                                                   "/logging/level",
 		"authorizationLinks=mail":                                              "/authorizationLinks",
 		"simulator.enabled=true,webhook.replicas=2,eventLog.nats.url=nats://a": "needs webhook.replicas 1",
+		// What only the binary or the cluster would refuse otherwise.
+		"eventLog.maxAge=1h":                                    "73h at least",
+		"webhook.signatureTolerance=1ms":                        "between 1s and 743h",
+		"webhook.signatureTolerance=744h":                       "between 1s and 743h",
+		"webhook.signatureTolerance=80h,eventLog.maxAge=80h":    "an hour more than webhook.signatureTolerance",
+		"eventLog.embedded.fsync=1h":                            "between 10ms and 10m",
+		"eventLog.maxBytes=500m":                                "/eventLog/maxBytes",
+		"eventLog.maxBytes=20K":                                 "/eventLog/maxBytes",
+		"eventLog.embedded.persistence.size=0":                  "/eventLog/embedded/persistence/size",
+		"eventLog.nats.replicas=3":                              "goes with eventLog.nats.url",
+		"simulator.accessTokenTTL=0s":                           "1s at least",
+		"metrics.serviceMonitor.interval=1.5m":                  "/metrics/serviceMonitor/interval",
+		"fullnameOverride=a.b":                                  "/fullnameOverride",
+		"fullnameOverride=1x":                                   "/fullnameOverride",
+		"nameOverride=a.b":                                      "/nameOverride",
+		"webhook.resources.limit.memory=1Gi":                    "limit",
+		"manager.resources.limits.memroy=1Gi":                   "memroy",
+		"image.registry=https://ghcr.io/team":                   "/image/registry",
+		"image.registry=ghcr.io/team/":                          "/image/registry",
+		"image.tag=a b":                                         "/image/tag",
+		`commonLabels.app\.kubernetes\.io/name=other`:           "/commonLabels",
+		`manager.podLabels.app\.kubernetes\.io/component=other`: "/manager/podLabels",
+		`metrics.dashboard.labels.helm\.sh/chart=other`:         "/metrics/dashboard/labels",
+		"webhook.extraVolumes[0].name=data":                     "/webhook/extraVolumes",
 	} {
 		_, errs, err := helm(t, "template", "x", chart, "--set", set)
 		if err == nil {
@@ -116,6 +140,46 @@ func TestMistakesAreRefusedWithASentence(t *testing.T) {
 		}
 		if !strings.Contains(errs, want) && !strings.Contains(errs, strings.ReplaceAll(strings.TrimPrefix(want, "/"), "/", ".")) {
 			t.Errorf("%s is refused without %q:\n%s", set, want, errs)
+		}
+	}
+}
+
+// TestNamesThatServicesCannotHaveAreRefused is about releases, whose names may have more than those of the objects that are named after them.
+func TestNamesThatServicesCannotHaveAreRefused(t *testing.T) {
+	for name, refused := range map[string]bool{"1x": true, "a.b": true, "a1": false} {
+		_, errs, err := helm(t, "template", name, chart)
+		if (err != nil) != refused || refused && !strings.Contains(errs, "set fullnameOverride") {
+			t.Errorf("the release %s: %v\n%s", name, err, errs)
+		}
+	}
+	if _, errs, err := helm(t, "template", "1x", chart, "--set", "fullnameOverride=x"); err != nil {
+		t.Errorf("with fullnameOverride: %v\n%s", err, errs)
+	}
+}
+
+// TestLeastAndMostAreTaken: what the sentences of refusals name as a bound is not refused.
+func TestLeastAndMostAreTaken(t *testing.T) {
+	for _, set := range []string{
+		"eventLog.maxAge=73h", "eventLog.maxAge=72h59m60s", "webhook.signatureTolerance=1s", "webhook.signatureTolerance=743h",
+		"webhook.signatureTolerance=79h,eventLog.maxAge=80h", "eventLog.embedded.fsync=10ms", "eventLog.embedded.fsync=10m",
+		"simulator.accessTokenTTL=1s", "eventLog.maxBytes=1.5Gi", "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.interval=1m30s",
+		"manager.resources.limits.nvidia\\.com/gpu=1", "image.registry=localhost:5000",
+	} {
+		if _, errs, err := helm(t, "template", "x", chart, "--set", set); err != nil {
+			t.Errorf("%s: %v\n%s", set, err, errs)
+		}
+	}
+}
+
+// TestOneLabelOneValue: a label that several values name is there once, and the nearest counts.
+func TestOneLabelOneValue(t *testing.T) {
+	for _, object := range render(t, "--set", "commonLabels.team=all,webhook.podLabels.team=webhook") { // which refuses keys that are there twice
+		labels, _, _ := unstructured.NestedStringMap(object.Object, "spec", "template", "metadata", "labels")
+		if object.GetName() == "tiktok-operator-webhook" && labels != nil && labels["team"] != "webhook" {
+			t.Errorf("the webhook's pods have %v", labels)
+		}
+		if object.GetLabels()["team"] != "all" {
+			t.Errorf("%s %s has the labels %v", object.GetKind(), object.GetName(), object.GetLabels())
 		}
 	}
 }

@@ -22,13 +22,14 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end }}
 
+{{- /* Takes (dict "root" . "component" "manager" "more" .podLabels). Of a label that is in both, more's counts, rather than commonLabels'. */}}
 {{- define "tiktok-operator.labels" -}}
 {{ include "tiktok-operator.selector" . }}
 app.kubernetes.io/part-of: tiktok-operator
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
+{{- with merge (dict) (default (dict) .more) .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -47,9 +48,45 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if or .Values.eventLog.nats.url .Values.eventLog.nats.urlFrom.secret }}true{{ end }}
 {{- end }}
 
+{{- /* How many seconds a duration such as 1h30m has, which the schema has checked the form of. */}}
+{{- define "tiktok-operator.seconds" -}}
+{{- $units := dict "ns" 1e-9 "us" 1e-6 "ms" 1e-3 "s" 1.0 "m" 60.0 "h" 3600.0 }}
+{{- $total := 0.0 }}
+{{- range regexFindAll "[0-9.]+[a-z]+" . -1 }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- $total = addf $total (mulf (trimSuffix $unit . | float64) (get $units $unit)) }}
+{{- end }}
+{{- $total }}
+{{- end }}
+
 {{- /* What the schema cannot say. */}}
 {{- define "tiktok-operator.check" -}}
 {{- $external := include "tiktok-operator.externalNATS" . }}
+{{- $fullname := include "tiktok-operator.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) }}
+{{- fail (printf "objects cannot have names that begin with %q, as the release's does: a Service's name begins with a letter and has no dot; set fullnameOverride" $fullname) }}
+{{- end }}
+{{- $tolerance := include "tiktok-operator.seconds" .Values.webhook.signatureTolerance | float64 }}
+{{- if or (lt $tolerance 1.0) (gt $tolerance (mulf 743 3600)) }}
+{{- fail "webhook.signatureTolerance must be between 1s and 743h" }}
+{{- end }}
+{{- $kept := include "tiktok-operator.seconds" .Values.eventLog.maxAge | float64 }}
+{{- if or (lt $kept (mulf 73 3600)) (lt $kept (addf $tolerance 3600)) }}
+{{- fail "eventLog.maxAge must be 73h at least, and an hour more than webhook.signatureTolerance: for as long as a webhook that comes again is recognised" }}
+{{- end }}
+{{- $fsync := .Values.eventLog.embedded.fsync }}
+{{- if ne $fsync "always" }}
+{{- $interval := include "tiktok-operator.seconds" $fsync | float64 }}
+{{- if or (lt $interval 0.01) (gt $interval 600.0) }}
+{{- fail "eventLog.embedded.fsync must be always, or between 10ms and 10m" }}
+{{- end }}
+{{- end }}
+{{- if lt (include "tiktok-operator.seconds" .Values.simulator.accessTokenTTL | float64) 1.0 }}
+{{- fail "simulator.accessTokenTTL must be 1s at least" }}
+{{- end }}
+{{- if and (not $external) .Values.eventLog.nats.replicas }}
+{{- fail "eventLog.nats.replicas goes with eventLog.nats.url: the embedded event log has one copy" }}
+{{- end }}
 {{- if and .Values.eventLog.nats.url .Values.eventLog.nats.urlFrom.secret }}
 {{- fail "set eventLog.nats.url or eventLog.nats.urlFrom.secret, not both" }}
 {{- end }}
