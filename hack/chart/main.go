@@ -76,6 +76,9 @@ type rules struct {
 	Channels []rbacv1.PolicyRule `json:"channels"`
 	// Own holds rules about the operator's own namespace.
 	Own []rbacv1.PolicyRule `json:"own"`
+	// OwnSecrets and Events are for an operator that serves some namespaces only: see narrow.
+	OwnSecrets []rbacv1.PolicyRule `json:"ownSecrets"`
+	Events     []rbacv1.PolicyRule `json:"events,omitempty"`
 }
 
 // clusterScoped are the resources that are in no namespace. Of namespaces each is in itself, as far as permissions go.
@@ -90,6 +93,7 @@ func writeRules() error {
 		}
 		all[binary] = r
 	}
+	narrow(all)
 	text, err := yaml.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("encoding the rules: %w", err)

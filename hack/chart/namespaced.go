@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/oauth/tickets"
 )
 
 // What config/default calls things.
@@ -24,17 +27,31 @@ const (
 	channelsRoles = "config/channels-namespace/roles.yaml"
 )
 
+// narrow says what an operator that serves some namespaces only needs outside of these. Where it serves all, the rules about channels cover it.
+func narrow(all map[string]*rules) {
+	secrets := func(names []string, verbs ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: names, Verbs: verbs}
+	}
+	// Both read the apps' secrets and the keys of authorization links in the operator's own namespace. The manager makes and rotates the keys.
+	all["webhook"].OwnSecrets = []rbacv1.PolicyRule{secrets(nil, "get")}
+	all["manager"].OwnSecrets = []rbacv1.PolicyRule{secrets(nil, "create", "get"), secrets([]string{tickets.SecretName}, "update")}
+	// The manager alone tells of TiktokApps, which are in no namespace: Kubernetes keeps such Events in the namespace default.
+	all["manager"].Events = []rbacv1.PolicyRule{
+		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+	}
+}
+
 func writeNamespaced(all map[string]*rules) error {
 	objects := map[string][]any{}
 	for _, binary := range []string{"manager", "webhook"} {
 		of := all[binary]
-		// The app's secret and the keys of authorization links are in the operator's own namespace.
-		secrets := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create", "get", "update"}}
-		events := rbacv1.PolicyRule{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}}
 		objects[smallerRoles] = append(objects[smallerRoles],
-			role("ClusterRole", prefix+binary+"-role", "", of.Cluster), role("Role", prefix+binary+"-role", namespace, append(of.Own, secrets)))
-		objects[eventRoles] = append(objects[eventRoles],
-			role("Role", prefix+binary+"-events", "default", []rbacv1.PolicyRule{events}), binding(binary, prefix+binary+"-events", "default"))
+			role("ClusterRole", prefix+binary+"-role", "", of.Cluster),
+			role("Role", prefix+binary+"-role", namespace, slices.Concat(of.Own, of.OwnSecrets)))
+		if len(of.Events) > 0 {
+			objects[eventRoles] = append(objects[eventRoles],
+				role("Role", prefix+binary+"-events", "default", of.Events), binding(binary, prefix+binary+"-events", "default"))
+		}
 		objects[channelsRoles] = append(objects[channelsRoles],
 			role("Role", prefix+binary+"-channels", "", of.Channels), binding(binary, prefix+binary+"-channels", ""))
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -187,7 +188,8 @@ func TestOneLabelOneValue(t *testing.T) {
 // TestNamespacesThatAreNamedBoundTheRoles says that with watchNamespaces nothing in a namespace is granted for the whole cluster.
 func TestNamespacesThatAreNamedBoundTheRoles(t *testing.T) {
 	granted := map[string]bool{}
-	for _, object := range render(t, "--values", filepath.Join("testdata", "values", "watch-namespaces.yaml")) {
+	all := render(t, "--values", filepath.Join("testdata", "values", "watch-namespaces.yaml"))
+	for _, object := range all {
 		if object.GetKind() == "Role" {
 			granted[object.GetNamespace()+"/"+object.GetName()] = true
 		}
@@ -217,5 +219,26 @@ func TestNamespacesThatAreNamedBoundTheRoles(t *testing.T) {
 		if !granted[want] {
 			t.Errorf("there is no Role %s: %v", want, granted)
 		}
+	}
+
+	// Beside the namespaces of channels: the operator's own, whose Secrets only the manager writes, and of these only its keys anew; and default,
+	// where the manager alone tells of apps.
+	outside := map[string][]string{}
+	for account, list := range permissions(t, all) {
+		for _, what := range list {
+			if strings.HasPrefix(what, "default ") || strings.HasPrefix(what, namespace+"  secrets ") {
+				outside[account] = append(outside[account], what)
+			}
+		}
+	}
+	want := map[string][]string{
+		namespace + "/tiktok-operator-manager": {
+			"default events.k8s.io events create", "default events.k8s.io events patch",
+			namespace + "  secrets create", namespace + "  secrets get", namespace + "  secrets update tiktok-operator-link-keys",
+		},
+		namespace + "/tiktok-operator-webhook": {namespace + "  secrets get"},
+	}
+	if !reflect.DeepEqual(outside, want) {
+		t.Errorf("outside of the namespaces of channels the accounts may\n%v\ninstead of\n%v", outside, want)
 	}
 }

@@ -132,7 +132,7 @@ func dropSelectors(value any) {
 	}
 }
 
-// permissions are all that each ServiceAccount may do, as namespace, group, resource and verb.
+// permissions are all that each ServiceAccount may do, as namespace, group, resource, verb, and the names it is bound to.
 func permissions(t *testing.T, all []*unstructured.Unstructured) map[string][]string {
 	t.Helper()
 	rules := map[string][]rbacv1.PolicyRule{}
@@ -163,7 +163,8 @@ func permissions(t *testing.T, all []*unstructured.Unstructured) map[string][]st
 				for _, group := range rule.APIGroups {
 					for _, resource := range rule.Resources {
 						for _, verb := range rule.Verbs {
-							out[account] = append(out[account], strings.Join([]string{where, group, resource, verb}, " "))
+							what := strings.Join(append([]string{where, group, resource, verb}, rule.ResourceNames...), " ")
+							out[account] = append(out[account], what)
 						}
 					}
 				}
