@@ -1,17 +1,23 @@
 # syntax=docker/dockerfile:1
 
+# For those who build with Docker: make images and make image pack the same binary without it, reproducibly and with a bill of materials.
 # One file for every binary of cmd/:
 #
 #   docker build --build-arg BINARY=webhook --build-arg VERSION=v0.1.0 --tag ghcr.io/tiktok-operator/webhook:v0.1.0 .
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg BINARY=manager .
+#
+# The same bytes each time, and a bill of materials:
+#
+#   docker buildx build --build-arg SOURCE_DATE_EPOCH=0 --output type=image,name=…,rewrite-timestamp=true --sbom=true …
 
-# The minor version is the one that go.mod asks for.
-ARG GO_VERSION=1.26
+# The Go that builds. A tag may move: give the digest of the one that you have checked, golang:1.26.8-alpine@sha256:…, to have the same for ever.
+ARG GO_IMAGE=golang:1.26.8-alpine
 
 # The compiler runs on the builder's platform and cross-compiles: emulating the target's is many times slower.
-FROM --platform=$BUILDPLATFORM golang:${GO_VERSION}-alpine AS build
-RUN apk add --no-cache ca-certificates
+FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
 WORKDIR /src
+# What go.mod asks for is what builds, or nothing does.
+ENV GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
@@ -35,6 +41,7 @@ LABEL org.opencontainers.image.title="tiktok-operator ${BINARY}" \
       org.opencontainers.image.vendor="The tiktok-operator Authors" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
+# The public authorities, as the image of Go has them.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build --chown=65532:65532 /out/volumes/ /
 COPY --from=build /out/entrypoint /entrypoint

@@ -1,5 +1,5 @@
-# `make help` lists the targets. Everything here needs Go and make alone, but for what talks to a cluster (kubectl) or makes an image
-# (docker). Tools and the test control plane are built once and kept outside the checkout (hack/cache.sh).
+# `make help` lists the targets. Everything here needs Go and make alone, but for what talks to a cluster (kubectl) or to Docker (docker).
+# Tools and the test control plane are built once and kept outside the checkout (hack/cache.sh).
 
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PKG       ?= ./...
@@ -152,8 +152,10 @@ images: ## Pack the images into bin/images without Docker, each with its bill of
 	done
 
 .PHONY: image
-image: ## Build a container image. BINARY=webhook IMAGE=registry.example/webhook:v1
-	$(DOCKER) build --build-arg BINARY=$(BINARY) --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+image: ## Pack one image and load it into Docker. BINARY=webhook IMAGE=registry.example/webhook:v1
+	@$(MAKE) --no-print-directory images images=$(BINARY)
+	$(DOCKER) load --input bin/images/linux-$(or $(firstword $(ARCH)),$$(go env GOARCH))/$(BINARY).tar
+	@[ $(IMAGE) = $(REGISTRY)/$(BINARY):$(VERSION) ] || $(DOCKER) tag $(REGISTRY)/$(BINARY):$(VERSION) $(IMAGE)
 
 .PHONY: install
 install: ## Install the CRDs into the current cluster.
