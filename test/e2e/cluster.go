@@ -16,8 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
 )
@@ -33,6 +35,8 @@ type cluster struct {
 	t *testing.T
 	// places are the local addresses that hosts of URLs are reached at, through port-forwards.
 	places map[string]string
+	// release is what Helm calls it.
+	release string
 	// apart: the simulator is not in the operator's namespace, beside the webhook.
 	apart bool
 }
@@ -42,6 +46,7 @@ func open(t *testing.T) *cluster {
 	if os.Getenv("E2E_VERSION") == "" {
 		t.Skip("make test-e2e runs it")
 	}
+	log.SetLogger(logr.Discard())
 	cfg, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +55,7 @@ func open(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &cluster{Client: c, t: t, places: map[string]string{}}
+	return &cluster{Client: c, t: t, release: "tiktok-operator", places: map[string]string{}}
 }
 
 // run runs a program, and fails the test if it fails.

@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/oauth/tickets"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin"
 )
 
@@ -39,10 +40,10 @@ const (
 
 func TestChartOnARealCluster(t *testing.T) {
 	c := open(t)
-	t.Log("install")
+	t.Log("install the earlier chart")
 	c.prepare()
 	beside := []string{"--set", "simulator.enabled=true", "--set", "simulator.autoConsent=true"}
-	c.install(append(beside, "--set", "manager.replicas=1")...)
+	c.install(previous, append(beside, "--set", "manager.replicas=1")...)
 	c.run("HELM", "test", "tiktok-operator", "-n", operator, "--timeout", "2m")
 	c.forwardAll()
 	t.Log("authorize, receive, reply")
@@ -53,16 +54,20 @@ func TestChartOnARealCluster(t *testing.T) {
 	c.reply(conversation, "Hello from the cluster")
 	c.plugin("Hello from the cluster")
 
-	t.Log("upgrade while the sink is away: what was stored before is delivered afterwards, and the tokens are the same")
-	before := c.tokens()
+	t.Log("upgrade while the sink is away: what was stored before is delivered afterwards, and the Secrets and the volume are the same")
+	before := c.kept()
 	c.scale(team, "sink", 0)
 	c.say("Kept over the upgrade")
-	c.install(append(beside, "--set", "manager.replicas=2", "--set", "logging.level=debug")...)
+	c.install(current, append(beside, "--set", "manager.replicas=2", "--set", "logging.level=debug")...)
+	c.run("HELM", "test", "tiktok-operator", "-n", operator, "--timeout", "2m")
 	c.scale(team, "sink", 1)
 	c.forwardAll()
 	c.hears("Kept over the upgrade")
-	if after := c.tokens(); !bytes.Equal(before, after) {
-		t.Error("the upgrade changed the token Secret")
+	after := c.kept()
+	for what, was := range before {
+		if after[what] != was {
+			t.Errorf("the upgrade changed the %s", what)
+		}
 	}
 
 	t.Log("drain: the budget holds one manager, and the evicted pods come back")
@@ -89,15 +94,16 @@ func TestChartOnARealCluster(t *testing.T) {
 		t.Errorf("%d ClusterRoles stayed: %v", len(roles.Items), err)
 	}
 
-	t.Log("install again, several replicas on an external NATS: more of them, one less, and all that was said arrives")
+	t.Log("install again as another release, several replicas on an external NATS: more of them, one less, and all that was said arrives")
 	c.external()
-	c.install(append(shared(2), "--set", "manager.replicas=2")...)
+	c.release = "messaging"
+	c.install(current, append(shared(2), "--take-ownership", "--set", "manager.replicas=2")...)
 	c.forwardAll()
 	c.create(team, "simulator")
 	c.authorize()
 	c.say("Hello from two replicas")
 	c.hears("Hello from two replicas")
-	c.install(append(shared(3), "--set", "manager.replicas=2")...)
+	c.install(current, append(shared(3), "--set", "manager.replicas=2")...)
 	c.forwardAll()
 	c.say("Hello from three replicas")
 	c.evict("webhook")
@@ -109,7 +115,7 @@ func TestChartOnARealCluster(t *testing.T) {
 	c.reply(conversation, "Hello from one of them")
 	c.remove(&v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "acme"}})
 	c.remove(&v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "simulator"}})
-	c.run("HELM", "uninstall", "tiktok-operator", "-n", operator, "--wait", "--timeout", "3m")
+	c.run("HELM", "uninstall", c.release, "-n", operator, "--wait", "--timeout", "3m")
 }
 
 // shared are the values of webhook replicas that share an external NATS.
@@ -141,17 +147,22 @@ func (c *cluster) external() {
 func (c *cluster) prepare() {
 	c.t.Helper()
 	ctx := c.t.Context()
+	c.volume() // first, so that it goes last: a volume stays for as long as it has a claim
 	restricted := map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
 	for _, name := range []string{operator, team} {
 		object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: restricted}}
 		if err := c.Create(ctx, object); err != nil {
 			c.t.Fatalf("creating the namespace %s, which must not exist yet: %v", name, err)
 		}
-		c.t.Cleanup(func() { c.run("KUBECTL", "delete", "namespace", name, "--wait=false") })
+		c.t.Cleanup(func() { c.run("KUBECTL", "delete", "namespace", name) })
 	}
-	c.t.Cleanup(func() {
-		c.run("KUBECTL", "delete", "crd", "--ignore-not-found", "tiktokchannels.channels.tiktok-operator.io", "tiktokapps.channels.tiktok-operator.io")
-	})
+	c.t.Cleanup(c.forget)
+	c.serve("sink", 80, 8080, corev1.Container{Name: "sink", Image: image("e2e-sink")})
+}
+
+// volume makes the volume of the event log where the cluster cannot.
+func (c *cluster) volume() {
+	c.t.Helper()
 	if path := os.Getenv("E2E_VOLUME_PATH"); path != "" {
 		volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "tiktok-operator-e2e"}, Spec: corev1.PersistentVolumeSpec{
 			Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("10Gi")},
@@ -159,12 +170,16 @@ func (c *cluster) prepare() {
 			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path}},
 			ClaimRef:               &corev1.ObjectReference{Namespace: operator, Name: "tiktok-operator-webhook-data"},
 		}}
-		if err := c.Create(ctx, volume); err != nil {
+		if err := c.Create(c.t.Context(), volume); err != nil {
 			c.t.Fatal(err)
 		}
-		c.t.Cleanup(func() { c.run("KUBECTL", "delete", "pv", volume.Name, "--wait=false") })
+		c.t.Cleanup(func() { c.run("KUBECTL", "delete", "pv", volume.Name) })
 	}
-	c.serve("sink", 80, 8080, corev1.Container{Name: "sink", Image: image("e2e-sink")})
+}
+
+// forget removes what an uninstalled release leaves in the cluster.
+func (c *cluster) forget() {
+	c.run("KUBECTL", "delete", "crd", "--ignore-not-found", "tiktokchannels.channels.tiktok-operator.io", "tiktokapps.channels.tiktok-operator.io")
 }
 
 // image of this test's own.
@@ -206,11 +221,14 @@ func (c *cluster) serve(name string, port, targetPort int32, containers ...corev
 	}
 }
 
-// install installs the chart, or upgrades it.
-func (c *cluster) install(args ...string) {
+// The chart, and an earlier one, which test/chart keeps.
+const current, previous = "../../charts/tiktok-operator", "../chart/testdata/previous.tgz"
+
+// install installs a chart, or upgrades to it.
+func (c *cluster) install(chart string, args ...string) {
 	c.t.Helper()
 	c.run("HELM", append([]string{
-		"upgrade", "--install", "tiktok-operator", "../../charts/tiktok-operator", "-n", operator, "--wait", "--timeout", "4m",
+		"upgrade", "--install", c.release, chart, "-n", operator, "--set", "fullnameOverride=tiktok-operator", "--wait", "--timeout", "4m",
 		"--set", "image.registry=" + os.Getenv("E2E_REGISTRY"), "--set", "image.tag=" + os.Getenv("E2E_VERSION"), "--set", "image.pullPolicy=Never",
 	}, args...)...)
 	c.available()
@@ -384,21 +402,37 @@ func (c *cluster) plugin(text string) {
 	}
 }
 
-func (c *cluster) tokens() []byte {
+// kept is what an upgrade must not touch, with what would show that it did.
+func (c *cluster) kept() map[string]string {
 	c.t.Helper()
+	ctx := c.t.Context()
 	ch, err := c.channel()
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	secret := &corev1.Secret{}
-	if err := c.Get(c.t.Context(), types.NamespacedName{Namespace: team, Name: ch.TokenSecretName()}, secret); err != nil {
+	out := map[string]string{"channel": string(ch.UID)}
+	for what, name := range map[string]types.NamespacedName{
+		"token Secret": {Namespace: team, Name: ch.TokenSecretName()},
+		// They sign the state of authorizations too, which are under way meanwhile.
+		"keys of authorization links": {Namespace: operator, Name: tickets.SecretName},
+		"simulator's Secret":          {Namespace: operator, Name: "tiktok-operator-simulator"},
+	} {
+		secret := &corev1.Secret{}
+		if err := c.Get(ctx, name, secret); err != nil {
+			c.t.Fatal(err)
+		}
+		text, err := json.Marshal(secret.Data)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		out[what] = string(secret.UID) + string(text)
+	}
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := c.Get(ctx, types.NamespacedName{Namespace: operator, Name: "tiktok-operator-webhook-data"}, claim); err != nil {
 		c.t.Fatal(err)
 	}
-	text, err := json.Marshal(secret.Data)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return text
+	out["volume"] = string(claim.UID) + claim.Spec.VolumeName
+	return out
 }
 
 func (c *cluster) scale(namespace, name string, replicas int) {
