@@ -57,8 +57,10 @@ for name in sink nats ingress; do
 	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$scratch/bin/e2e-$name" "./test/e2e/$name"
 done
 (cd hack/image && go run . -version "$version" -registry "$registry" -out "$scratch/images" "$scratch"/bin/*)
+# As the README has it.
+make --no-print-directory images VERSION="$(sed -n 's/^appVersion: //p' charts/tiktok-operator/Chart.yaml)"
 if [[ ${#LOAD[@]} -gt 0 ]]; then
-	for archive in "$scratch"/images/*.tar; do
+	for archive in "$scratch"/images/*.tar bin/images/linux-"$(go env GOARCH)"/*.tar; do
 		"${LOAD[@]}" "$archive"
 	done
 fi
