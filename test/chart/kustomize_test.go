@@ -107,7 +107,7 @@ func takeFlags(t *testing.T, deployment map[string]any) []string {
 			}
 		}
 	}
-	for _, field := range []string{"image", "imagePullPolicy", "args"} {
+	for _, field := range []string{"imagePullPolicy", "args"} { // the default policy is IfNotPresent for a tag that is a version
 		delete(container, field)
 	}
 	if deployment["replicas"] == "1" { // one node is enough for one replica
