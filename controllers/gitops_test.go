@@ -11,7 +11,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -66,7 +65,7 @@ func TestIdleHour(t *testing.T) {
 			if after := text(t, reload(t, b.ch)); after != before {
 				t.Errorf("the channel changed:\n%s\n%s", before, after)
 			}
-			sameAsRecorded(t, name, reload(t, b.ch))
+			sameAsRecorded(t, "channel "+name, asChannel(reload(t, b.ch)))
 			if n := b.writes.take(); n != 0 {
 				t.Errorf("%d writes", n)
 			}
@@ -208,31 +207,72 @@ func TestSecretLabelledByOthers(t *testing.T) {
 	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 }
 
-// recorded is where channels are kept as the operator writes them. The tests of Argo CD's, Flux's and kstatus' view read them there.
+// TestNewObjectsHaveAStatus: expressions of tools may take for granted that there is a status, before the operator has looked at anything.
+func TestNewObjectsHaveAStatus(t *testing.T) {
+	t.Run("channel", func(t *testing.T) { sameAsRecorded(t, "channel new", asChannel(reload(t, newBench(t).ch))) })
+	t.Run("app", func(t *testing.T) {
+		b := newAppBench(t)
+		b.load(b.app)
+		sameAsRecorded(t, "app new", asApp(b.app))
+	})
+}
+
+// TestAppsAsOthersSeeThem records apps in the states that tools tell apart.
+func TestAppsAsOthersSeeThem(t *testing.T) {
+	for name, happens := range map[string]func(b *appBench){
+		"ready":               func(*appBench) {},
+		"credentials refused": func(b *appBench) { b.sim.SetAppSecret("another") },
+		"tiktok away":         func(b *appBench) { b.network.silent = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newAppBench(t)
+			happens(b)
+			b.pass()
+			b.load(b.app)
+			sameAsRecorded(t, "app "+name, asApp(b.app))
+		})
+	}
+}
+
+// recorded is where objects are kept as the operator writes them. The tests of Argo CD's, Flux's and kstatus' view read them there.
 const recorded = "../test/gitops/testdata"
 
-// sameAsRecorded compares a channel in a state with the one that was recorded, and records it if $RECORD is set.
-func sameAsRecorded(t *testing.T, state string, ch *v1alpha1.TiktokChannel) {
-	t.Helper()
+// What differs from run to run, and what no tool judges by.
+var sometime = metav1.NewTime(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+
+func asChannel(ch *v1alpha1.TiktokChannel) client.Object {
 	ch = ch.DeepCopy()
-	// What differs from run to run, and what no tool judges by.
-	some := metav1.NewTime(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
-	for i := range ch.Status.Conditions {
-		ch.Status.Conditions[i].LastTransitionTime, ch.Status.Conditions[i].Message = some, "because"
-	}
+	plain(ch.Status.Conditions)
 	if ch.Status.NextRefreshTime != nil {
-		ch.Status.NextRefreshTime = &some
+		ch.Status.NextRefreshTime = &sometime
 	}
 	if ch.Status.AuthorizationURL != "" {
 		ch.Status.AuthorizationURL = "https://tiktok.example.com/oauth/start?link=…"
 	}
-	live, err := runtime.DefaultUnstructuredConverter.ToUnstructured(ch)
-	if err != nil {
-		t.Fatal(err)
+	ch.APIVersion, ch.Kind = v1alpha1.GroupVersion.String(), v1alpha1.TiktokChannelKind
+	ch.ObjectMeta = metav1.ObjectMeta{Name: "acme", Namespace: "shop", Generation: ch.Generation}
+	return ch
+}
+
+func asApp(app *v1alpha1.TiktokApp) client.Object {
+	app = app.DeepCopy()
+	plain(app.Status.Conditions)
+	app.Spec.Endpoints = nil // of a simulator
+	app.APIVersion, app.Kind = v1alpha1.GroupVersion.String(), v1alpha1.TiktokAppKind
+	app.ObjectMeta = metav1.ObjectMeta{Name: "acme", Generation: app.Generation}
+	return app
+}
+
+func plain(conditions []metav1.Condition) {
+	for i := range conditions {
+		conditions[i].LastTransitionTime, conditions[i].Message = sometime, "because"
 	}
-	live["metadata"] = map[string]any{"name": "acme", "namespace": "shop", "generation": ch.Generation}
-	live["apiVersion"], live["kind"] = v1alpha1.GroupVersion.String(), v1alpha1.TiktokChannelKind
-	got, err := yaml.Marshal(live)
+}
+
+// sameAsRecorded compares an object in a state with the one that was recorded, and records it if $RECORD is set.
+func sameAsRecorded(t *testing.T, state string, o client.Object) {
+	t.Helper()
+	got, err := yaml.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +287,7 @@ func sameAsRecorded(t *testing.T, state string, ch *v1alpha1.TiktokChannel) {
 		t.Fatal(err)
 	}
 	if string(got) != string(want) {
-		t.Errorf("the channel is not as it was recorded in %s (RECORD=1 records it anew):\n%s", path, got)
+		t.Errorf("the object is not as it was recorded in %s (RECORD=1 records it anew):\n%s", path, got)
 	}
 }
 
