@@ -67,7 +67,7 @@ func run(ctx context.Context, o *options, log logr.Logger) error {
 	})
 	// Whatever ends the manager (a signal, a lost lease), the process stays until TikTok's answers are stored.
 	defer store.WaitPending()
-	if err := setup(ctx, mgr, live, store, o); err != nil {
+	if err := setup(ctx, mgr, live, store, answers, o); err != nil {
 		return err
 	}
 	// What an earlier process of this pod left behind goes first, whoever leads: it is nobody else's to store.
@@ -133,7 +133,7 @@ func portsOnly(object any) (any, error) {
 	return object, nil
 }
 
-func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tokenstore.Store, o *options) error {
+func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tokenstore.Store, answers *journal.Journal, o *options) error {
 	counters := controllers.NewMetrics(metrics.Registry)
 	metrics.Registry.MustRegister(&controllers.ChannelCollector{Reader: mgr.GetCache()})
 	apps := appclient.New(appclient.Options{Reader: live, CacheFor: 5 * time.Second, Observe: appclient.CountCalls(metrics.Registry)})
@@ -164,6 +164,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, live client.Client, store *tok
 		}).SetupWithManager(mgr, controller.Options{}),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("shutdown", process.NotStopping(ctx)),
+		mgr.AddReadyzCheck("journal", (&journalCheck{check: answers.Check, clock: clock.RealClock{}}).ready),
 		mgr.AddReadyzCheck("cache", func(r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 			defer cancel()

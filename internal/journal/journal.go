@@ -25,6 +25,9 @@ type Journal struct {
 const (
 	suffix  = ".refresh.json"
 	damaged = ".damaged" // follows the name of what was set aside
+
+	// probeSize is that of an entry, in bytes, or more.
+	probeSize = 4096
 )
 
 // The patterns of files that are not finished.
@@ -45,11 +48,27 @@ func Open(dir string) (*Journal, error) {
 	if err := removeUnfinished(dir); err != nil {
 		return nil, err
 	}
-	probe, err := os.CreateTemp(dir, unfinishedProbe)
-	if err != nil {
-		return nil, fmt.Errorf("writing to the journal directory: %w", err)
+	j := &Journal{dir: dir, fsync: (*os.File).Sync}
+	if err := j.Check(); err != nil {
+		return nil, err
 	}
-	return &Journal{dir: dir, fsync: (*os.File).Sync}, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return j, nil
+}
+
+// Check says whether an entry could be written now, by writing and removing a file of an entry's size.
+func (j *Journal) Check() error {
+	if j == nil || j.dir == "" {
+		return nil
+	}
+	probe, err := os.CreateTemp(j.dir, unfinishedProbe)
+	if err == nil {
+		_, err = probe.Write(make([]byte, probeSize)) // a full volume still takes an empty file
+		err = errors.Join(err, j.fsync(probe), probe.Close(), os.Remove(probe.Name()))
+	}
+	if err != nil {
+		return fmt.Errorf("writing to the journal directory: %w", err)
+	}
+	return nil
 }
 
 func removeUnfinished(dir string) error {

@@ -230,3 +230,23 @@ func TestOpenRemovesWhatWasNotFinished(t *testing.T) {
 		t.Fatalf("left: %v, %v", left, err)
 	}
 }
+
+// TestCheck: a journal that can be opened can be written, until something is the matter with its volume.
+func TestCheck(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	j := open(t, dir)
+	write(t, j, entry("1"))
+	if err := j.Check(); err != nil {
+		t.Error(err)
+	}
+	wants(t, dir, entry("1"))
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Check(); err == nil || !strings.Contains(err.Error(), "writing to the journal directory") {
+		t.Errorf("a directory that is gone: %v", err)
+	}
+	if err := open(t, "").Check(); err != nil {
+		t.Errorf("a journal that keeps nothing: %v", err)
+	}
+}
