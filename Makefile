@@ -65,7 +65,7 @@ verify: ## Check all that CI checks besides the tests: generated files, format, 
 	@hack/verify.sh
 
 .PHONY: alerts
-alerts: ## Check alerts and dashboard with promtool, and run the tests of the alerts.
+alerts: ## Test the alerts with promtool, and the dashboard by Grafana's schema.
 	@hack/alerts.sh
 
 .PHONY: dashboard

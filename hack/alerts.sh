@@ -1,5 +1,6 @@
 #!/bin/sh
-# Checks the alerts, and what the dashboard and the runbooks ask, with promtool, and runs the tests of the alerts.
+# Checks the alerts, and what the dashboard and the runbooks ask, with promtool, runs the tests of the alerts, and decodes the dashboard by
+# Grafana's schema.
 set -eu
 
 cd -- "$(dirname -- "$0")/.."
@@ -13,6 +14,7 @@ trap 'exit 143' TERM HUP
 cp config/monitoring/tests/*_test.yaml "$scratch"
 go run ./hack/alerts >"$scratch/rules.yaml"
 go run ./hack/alerts expressions >"$scratch/expressions.yaml"
+(cd test/dashboard && GOWORK=off go test -count=1 ./...) # the cache does not see changes of config
 cd "$scratch"
 "$promtool" check rules rules.yaml expressions.yaml
 "$promtool" test rules ./*_test.yaml
