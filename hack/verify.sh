@@ -117,11 +117,6 @@ step tidy tidy
 step scripts scripts
 step kustomize manifests_build
 step site site_built
-if hack/tools/ensure.sh promtool built >/dev/null; then
-	step alerts hack/alerts.sh
-else # it takes longer to build than all of this takes
-	printf 'skip  %-12s skipped: promtool is not built; make alerts builds it\n' alerts
-fi
 if go run ./hack/reach https://vuln.go.dev/index/db.json >/dev/null 2>&1; then
 	step vulncheck vulnerabilities
 else

@@ -2,7 +2,6 @@
 # Prints the path of a development tool, and builds it first where there is none. Progress goes to standard error.
 #
 #   hack/tools/ensure.sh controller-gen
-#   hack/tools/ensure.sh promtool built    builds nothing: ends with 3 where there is none
 #
 # The tools and their versions are the tool lines of go.mod beside this file. golangci-lint and promtool have modules of their own, since
 # their dependencies are pinned by their authors and would be raised by the others'. A binary is kept outside the checkout, keyed by what
@@ -12,8 +11,7 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/../cache.sh"
 
-name=${1:?usage: ensure.sh TOOL [built]}
-only=${2:-}
+name=${1:?usage: ensure.sh TOOL}
 module=$here
 [ "$name" != prometheus ] || module=$here/promtool # one repository
 [ ! -f "$here/$name/go.mod" ] || module=$here/$name
@@ -35,7 +33,6 @@ set -- $(go env GOVERSION GOHOSTOS GOHOSTARCH)
 dir=$(cache_root)/tools/$name-$key-$1-$2-$3
 
 if [ ! -x "$dir/$name" ]; then
-	[ "$only" != built ] || exit 3
 	trap cache_cleanup EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
