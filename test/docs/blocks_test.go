@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,11 @@ type block struct {
 	notRun string
 	// hidden is what a comment holds that only the test runs, in place of a person: <!-- in the test: and lines of shell.
 	hidden bool
+}
+
+// shell says whether it is of commands, however it calls itself.
+func (b *block) shell() bool {
+	return slices.Contains([]string{"sh", "bash", "shell", "console"}, b.language)
 }
 
 var (
@@ -88,7 +94,7 @@ func pages(t *testing.T) []string {
 
 // instructs says whether a page tells people what to do, so that all its commands are run or say why not.
 func instructs(page string) bool {
-	return strings.HasPrefix(page, "docs/how-to/") || page == "docs/tutorial.md"
+	return strings.HasPrefix(page, "docs/how-to/") || strings.HasPrefix(page, "docs/runbooks/") || page == "docs/tutorial.md"
 }
 
 // TestShellIsShell checks the syntax of every block of shell in the documentation.
@@ -96,7 +102,7 @@ func TestShellIsShell(t *testing.T) {
 	needs(t, "bash")
 	for _, page := range pages(t) {
 		for _, b := range blocksOf(t, page) {
-			if b.language != "sh" {
+			if !b.shell() || b.language == "console" && !instructs(page) { // which shows what a command prints, too
 				continue
 			}
 			if out, err := command(t, "bash", "-n", "-c", b.text).CombinedOutput(); err != nil {
@@ -109,11 +115,11 @@ func TestShellIsShell(t *testing.T) {
 // TestCommandsAreRunOrSayWhyNot: a block of shell in a page that tells people what to do is run by TestPages, or a comment says why it is not.
 func TestCommandsAreRunOrSayWhyNot(t *testing.T) {
 	for _, page := range pages(t) {
-		_, run := scenes[page]
+		_, run := allScenes()[page]
 		marked, all := 0, 0
 		for _, b := range blocksOf(t, page) {
 			switch {
-			case b.language != "sh" || b.hidden:
+			case !b.shell() || b.hidden:
 			case b.notRun != "":
 				all, marked = all+1, marked+1
 			default:
@@ -128,7 +134,7 @@ func TestCommandsAreRunOrSayWhyNot(t *testing.T) {
 			t.Errorf("%s has no commands that are run: take it out of scenes", page)
 		}
 	}
-	for page := range scenes {
+	for page := range allScenes() {
 		if _, err := os.Stat(filepath.Join(top, page)); err != nil {
 			t.Error(fmt.Errorf("a scene has no page: %w", err))
 		}

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -36,11 +40,14 @@ func command(t *testing.T, name string, args ...string) *exec.Cmd {
 
 // stage is the demo, empty, with everything running.
 type stage struct {
-	env string // the file of addresses
-	// programs is a folder with the kubectl plugin.
-	programs string
-	// private is the address of the private listener, which pages reach by a port that they forward.
-	private string
+	programs string // the folder of kubectl-tiktok
+	// certificate is that of the private address, which it has signed itself.
+	certificate []byte
+	env         string // the file of addresses
+	// addresses are those of the page, each followed by what it is here.
+	addresses *strings.Replacer
+	// goEnv is where go has its caches, which it would look for in the home directory.
+	goEnv []string
 }
 
 // openStage starts the demo as make does.
@@ -56,7 +63,7 @@ func openStage(t *testing.T) *stage {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := &stage{env: filepath.Join(dir, "demo.env"), programs: dir}
+	s := &stage{programs: dir, env: filepath.Join(dir, "demo.env")}
 	printed := &output{}
 	demo := exec.CommandContext(context.Background(), filepath.Join(dir, "demo"), "--empty", "--env", s.env) //nolint:usetesting // it ends in order
 	demo.Dir, demo.Stdout, demo.Stderr = top, printed, printed
@@ -98,18 +105,27 @@ func openStage(t *testing.T) *stage {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	address, err := command(t, "sh", "-c", `. "$0"; printf %s "${PRIVATE#https://}"`, s.env).Output()
+	addresses, err := command(t, "sh", "-c", `. "$0"; echo "$PRIVATE $PUBLIC"`, s.env).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.private = string(address)
+	private, public, _ := strings.Cut(strings.TrimSpace(string(addresses)), " ")
+	s.addresses = strings.NewReplacer("localhost:8443", strings.TrimPrefix(private, "https://"), "https://tiktok.example.com", public)
+	s.certificate = certificate(t, strings.TrimPrefix(private, "https://"))
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		where, err := command(t, "go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.goEnv = append(s.goEnv, name+"="+strings.TrimSpace(string(where)))
+	}
 	return s
 }
 
 // observe opens the sources of the programs that the demo builds and runs: a result that go test has kept is then not taken for one of other code.
 func observe(t *testing.T) {
 	t.Helper()
-	for _, folder := range []string{"api", "cmd", "config", "controllers", "hack/demo", "internal"} {
+	for _, folder := range []string{"api", "cmd", "config", "controllers", "hack/alerts", "hack/demo", "internal"} {
 		err := filepath.WalkDir(filepath.Join(top, folder), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
 				return err
@@ -126,7 +142,7 @@ func observe(t *testing.T) {
 	}
 }
 
-// directory is where a page's commands run: what they name of a checkout is there, and the file of addresses.
+// directory is where a page's commands run: what a checkout has is there, and the file of addresses.
 func (s *stage) directory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -135,26 +151,46 @@ func (s *stage) directory(t *testing.T) string {
 		t.Fatal(err)
 	}
 	err = os.Mkdir(filepath.Join(dir, "bin"), 0o700)
-	for link, to := range map[string]string{
-		"config": filepath.Join(checkout, "config"), "docs": filepath.Join(checkout, "docs"), "bin/demo.env": s.env,
-	} {
+	links := map[string]string{"bin/demo.env": s.env}
+	for _, name := range []string{"api", "config", "docs", "go.mod", "go.sum", "hack", "internal"} {
+		links[name] = filepath.Join(checkout, name)
+	}
+	for link, to := range links {
 		err = errors.Join(err, os.Symlink(to, filepath.Join(dir, link)))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	writeInstalled(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, "private.pem"), s.certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
-// run runs a script and returns what it printed.
-func (s *stage) run(t *testing.T, dir, what, script string) string {
+// certificate is what a server shows.
+func certificate(t *testing.T, address string) []byte {
+	t.Helper()
+	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // it is what is asked for
+	conn, err := d.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	state := conn.(*tls.Conn).ConnectionState()
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: state.PeerCertificates[0].Raw})
+}
+
+// run runs a script and returns what it printed. A person types what is in typed.
+func (s *stage) run(t *testing.T, dir, what, script, typed string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var printed bytes.Buffer
-	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", strings.ReplaceAll(script, "localhost:8443", s.private))
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &printed, &printed
-	cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+os.Getenv("PATH")+string(filepath.ListSeparator)+s.programs) // no configuration of curl, kubectl and others
+	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", s.addresses.Replace(script))
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(typed), &printed, &printed
+	cmd.Env = append(append(os.Environ(), s.goEnv...), "HOME="+dir, // no configuration of curl, kubectl and others
+		"PATH="+s.programs+string(os.PathListSeparator)+os.Getenv("PATH"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what it started
 	cmd.WaitDelay = 5 * time.Second
@@ -168,52 +204,70 @@ func (s *stage) run(t *testing.T, dir, what, script string) string {
 func TestPages(t *testing.T) {
 	needs(t, "bash", "curl", "jq", "kubectl", "base64")
 	s := openStage(t)
-	names := make([]string, 0, len(scenes))
-	for page := range scenes {
-		names = append(names, page)
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if scenes[a].last == scenes[b].last {
-			return cmp.Compare(a, b)
+	for _, page := range slices.Sorted(maps.Keys(scenes)) {
+		if !scenes[page].last {
+			t.Run(page, func(t *testing.T) { s.page(t, page) })
 		}
-		return map[bool]int{true: 1, false: -1}[scenes[a].last]
-	})
-	for _, page := range names {
-		t.Run(page, func(t *testing.T) {
-			dir := s.directory(t)
-			s.run(t, dir, "making room", prelude+cleanUp)
-			scene := scenes[page]
-			if scene.before != "" {
-				s.run(t, dir, "what the page begins with", prelude+scene.before)
-			}
-			var script strings.Builder
-			if !scene.ownEnvironment {
-				script.WriteString(". bin/demo.env\n")
-			}
-			for _, b := range blocksOf(t, page) {
-				if b.language == "sh" && b.notRun == "" {
-					fmt.Fprintf(&script, ": %s:%d\n%s", page, b.line, b.text)
-				}
-			}
-			printed := s.run(t, dir, page, script.String())
-			for _, want := range scene.prints {
-				if !strings.Contains(printed, want) {
-					t.Errorf("the output has no %s:\n%s", want, printed)
-				}
-			}
-			if scene.after != "" {
-				s.run(t, dir, "what must be so afterwards", prelude+scene.after)
-			}
-		})
+	}
+	t.Run("runbooks", s.runbooks)
+	for _, page := range slices.Sorted(maps.Keys(scenes)) {
+		if scenes[page].last {
+			t.Run(page, func(t *testing.T) { s.page(t, page) })
+		}
 	}
 	t.Run("manifests", func(t *testing.T) {
 		dir := s.directory(t)
-		s.run(t, dir, "making room", prelude+cleanUp)
+		s.run(t, dir, "making room", prelude+cleanUp, "")
 		for _, page := range pages(t) {
 			s.manifests(t, dir, page)
 		}
 	})
 }
+
+// page runs the commands of a page.
+func (s *stage) page(t *testing.T, page string) {
+	t.Helper()
+	dir := s.directory(t)
+	s.run(t, dir, "making room", prelude+cleanUp, "")
+	scene := scenes[page]
+	if scene.before != "" {
+		s.run(t, dir, "what the page begins with", prelude+scene.before, "")
+	}
+	scene.wantsPrinted(t, s.run(t, dir, page, scene.script(t, page), scene.types))
+	if scene.after != "" {
+		s.run(t, dir, "what must be so afterwards", prelude+scene.after, "")
+	}
+}
+
+func (s *scene) wantsPrinted(t *testing.T, printed string) {
+	t.Helper()
+	for _, want := range s.prints {
+		if !strings.Contains(printed, want) {
+			t.Errorf("the output has no %s:\n%s", want, printed)
+		}
+	}
+}
+
+// script is the commands of a page.
+func (s *scene) script(t *testing.T, page string) string {
+	t.Helper()
+	script := strings.Builder{}
+	if !s.ownEnvironment {
+		script.WriteString(". bin/demo.env\n")
+	}
+	script.WriteString(nodes)
+	for _, b := range blocksOf(t, page) {
+		if b.shell() && b.notRun == "" {
+			fmt.Fprintf(&script, ": %s:%d\n%s", page, b.line, label.ReplaceAllStringFunc(b.text, func(name string) string {
+				return cmp.Or(s.labels[name], name)
+			}))
+		}
+	}
+	return script.String()
+}
+
+// label is a word in capitals, which stands for the label of an alert in a runbook.
+var label = regexp.MustCompile(`\b[A-Z]+\b`)
 
 // manifests has the API server check, and not store, the objects that a page shows.
 func (s *stage) manifests(t *testing.T, dir, page string) {
@@ -226,6 +280,6 @@ func (s *stage) manifests(t *testing.T, dir, page string) {
 		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s.run(t, dir, fmt.Sprintf("%s:%d", page, b.line), prelude+"kubectl apply --dry-run=server --filename manifest.yaml")
+		s.run(t, dir, fmt.Sprintf("%s:%d", page, b.line), prelude+"kubectl apply --dry-run=server --filename manifest.yaml", "")
 	}
 }

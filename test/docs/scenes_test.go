@@ -10,6 +10,10 @@ type scene struct {
 	after string
 	// last: what it changes is remembered for half a minute, which pages that come after it would have to wait for.
 	last bool
+	// types is what a person types when the page's commands ask.
+	types string
+	// labels are what the words in capitals of a runbook stand for.
+	labels map[string]string
 	// ownEnvironment: the page reads the file of addresses itself.
 	ownEnvironment bool
 }
@@ -100,7 +104,7 @@ var scenes = map[string]scene{
 	"docs/how-to/reply-from-your-service.md": {
 		before: `app; channel default acme; authorize default acme biz-0001` + writes + `
 base64 -d >parcel.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR4nGNogAIGyhgAgIQgAQ2AJGEAAAAASUVORK5CYII=`,
-		prints: []string{`"said": "Is it still there?"`, `"status":"sent"`, `"type":"https://tiktok-operator.io/problems/message-mixed"`},
+		prints: []string{`"said": "Is it still there?"`, `"status":"sent"`, "event: io.tiktok-operator.message.received", `"type":"https://tiktok-operator.io/problems/message-mixed"`},
 		after:  `admin 'conversations?business=biz-0001' | jq -e '.conversations[0].sentSince == 4'`, // a text, an image, a card, a quoting text
 	},
 	"docs/how-to/use-the-kubectl-plugin.md": {
@@ -126,13 +130,17 @@ kubectl -n shop delete serviceaccount support`,
 	"docs/how-to/replay-events.md": {
 		before: connected + mayReplay + `
 kubectl -n shop patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "crm", "uri": "'"$SINK"'"}]}}'
-` + writes,
-		prints: []string{`"events":`},
+` + writes + writes + `
+kubectl -n shop create rolebinding support-reads --clusterrole=tiktok-operator-channel-reader --serviceaccount=shop:support`,
+		prints: []string{`"events":3`},
 	},
 	"docs/how-to/connect-a-real-tiktok-app.md": {
-		before: connected,
-		prints: []string{"/oauth/callback/"},
-		after:  `kubectl get tiktokapp my-app -o json | jq -e '.spec.scopes | length == 4'`,
+		before: connected + `kubectl -n tiktok-operator-system delete secret my-app`,
+		types:  "demo-app-secret\n",
+		prints: []string{"405", "/oauth/callback/"},
+		after: `
+kubectl get tiktokapp my-app -o json | jq -e '.spec.scopes | length == 4'
+test "$(kubectl -n tiktok-operator-system get secret my-app -o jsonpath='{.data.app_secret}' | base64 -d)" = demo-app-secret`,
 	},
 	"docs/how-to/import-tokens.md": {
 		before: `app
@@ -155,6 +163,11 @@ test "$(kubectl -n tiktok-operator-system get secret my-app -o json | jq -r '.da
 		before: connected,
 		prints: []string{"\nyes\n", "\nno\n"},
 		after: `
+manager=system:serviceaccount:tiktok-operator-system:tiktok-operator-manager
+kubectl auth can-i list secrets -n shop --as=$manager
+! kubectl auth can-i list secrets --all-namespaces --as=$manager
+test "$(kubectl auth can-i get secrets -n bakery --as=$manager)" = no
+kubectl -n tiktok-operator-system delete deployments --all
 channel bakery bread
 retry bash -c 'kubectl -n bakery get tiktokchannel bread -o json | jq -e ".status.conditions[]? | select(.type == \"Stalled\") | .reason == \"AppNotAllowed\""'`,
 	},
@@ -165,6 +178,50 @@ kubectl -n shop delete secret acme-tiktok-token
 kubectl -n shop wait --for=condition=ReauthorizationRequired tiktokchannel/acme --timeout=1m
 retry link shop acme`,
 		prints: []string{`"reason": "TokenSecretMissing"`},
+	},
+	"docs/how-to/gitops.md": {
+		before: `
+kubectl create namespace argocd
+kubectl -n argocd create configmap argocd-cm --from-literal=url=https://argocd.example.com`,
+		after: `
+kubectl -n argocd get configmap argocd-cm -o json >argocd-cm.json
+jq --join-output '.data["resource.customizations.health.channels.tiktok-operator.io_TiktokChannel"]' argocd-cm.json | cmp - config/gitops/argocd/tiktokchannel.lua
+jq --join-output '.data["resource.customizations.health.channels.tiktok-operator.io_TiktokApp"]' argocd-cm.json | cmp - config/gitops/argocd/tiktokapp.lua
+jq -e '.data.url == "https://argocd.example.com"' argocd-cm.json`,
+	},
+	"docs/how-to/alerts-and-dashboard.md": {
+		// The kinds of the Prometheus Operator, without their schemas: make test-chart checks what we make of them by the schemas.
+		before: `
+for kind in ServiceMonitor PrometheusRule Prometheus; do
+	plural=$(echo ${kind}s | tr A-Z a-z | sed 's/ss$/ses/')
+	kubectl apply --filename - <<-EOF
+	apiVersion: apiextensions.k8s.io/v1
+	kind: CustomResourceDefinition
+	metadata: {name: $plural.monitoring.coreos.com}
+	spec:
+	  group: monitoring.coreos.com
+	  names: {kind: $kind, plural: $plural}
+	  scope: Namespaced
+	  versions:
+	  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+	EOF
+	kubectl wait --for=condition=Established crd/$plural.monitoring.coreos.com --timeout=1m
+done
+kubectl apply --filename - <<EOF
+apiVersion: monitoring.coreos.com/v1
+kind: Prometheus
+metadata: {namespace: default, name: k8s}
+spec:
+  serviceMonitorSelector: {}
+  ruleSelector: {matchLabels: {release: prometheus}}
+EOF`,
+		prints: []string{`{"matchLabels":{"release":"prometheus"}}`},
+		after: `
+kubectl -n tiktok-operator-system get configmap tiktok-operator-dashboard -o json | jq --join-output '.data[]' | cmp - config/monitoring/dashboard.json
+kubectl -n tiktok-operator-system get servicemonitors,prometheusrules -o json | jq -e '[.items[].kind] | unique == ["PrometheusRule", "ServiceMonitor"]'
+grep 'alert: TiktokReauthorizationRequired' tiktok-operator-rules.yaml
+kubectl delete --kustomize config/monitoring
+kubectl delete crd prometheuses.monitoring.coreos.com prometheusrules.monitoring.coreos.com servicemonitors.monitoring.coreos.com`,
 	},
 	"docs/how-to/receive-events.md": {
 		before: connected,
