@@ -20,7 +20,7 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
-// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=channels.tiktok-operator.io,resources=tiktokapps/status,verbs=patch
 
 // How often an app is looked at. Reading its Secret costs TikTok nothing; asking TikTok does.
