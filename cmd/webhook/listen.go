@@ -36,8 +36,8 @@ type listener struct {
 	// connections bounds those at once; 0 means nothing does.
 	connections int
 	synced      func(context.Context) bool
-	ready         func(address string)
-	up            atomic.Bool
+	ready       func(address string)
+	up          atomic.Bool
 }
 
 // check is a readiness check: the address accepts connections.
