@@ -101,7 +101,8 @@ func (s *stage) startWebhook(ctx context.Context, data, fsync string, flags ...s
 		return nil, "", err
 	}
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	p, err = s.startWith(ctx, []string{fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit)}, filepath.Join(s.binaries, "webhook"), "webhook", "http://"+at(1)+"/readyz",
+	bounded := []string{fmt.Sprintf("GOMEMLIMIT=%d", memoryLimit)}
+	p, err = s.startWith(ctx, bounded, filepath.Join(s.binaries, "webhook"), "webhook", "http://"+at(1)+"/readyz",
 		append([]string{
 			"--kubeconfig=" + s.kubeconfig, "--namespace=" + operatorNamespace, "--data-dir=" + data, "--fsync=" + fsync, "--allow-private-sinks",
 			"--public-bind-address=" + at(0), "--private-bind-address=0", "--metrics-bind-address=0", "--health-probe-bind-address=" + at(1),
