@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -161,5 +162,33 @@ func TestRestartWithConversationsBehind(t *testing.T) {
 	eventually(t, "everything", func() bool { return len(rc.got()) >= conversations*each })
 	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("got %v\nwant %v", got, want)
+	}
+}
+
+// What is meant for one sink alone does not reach another one whose conversation is behind, and is read from the log again.
+func TestReplayForOneSinkDoesNotReachAnotherThatIsBehind(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		if broken.Load() {
+			w.WriteHeader(500)
+		}
+	})
+	r := newRig(t, nil)
+	r.apply(channelWith(sinkOf("s", rc.URL)))
+	want := r.put(uid, "before", 1)
+	eventually(t, "a failure", func() bool { return rc.tried() > 0 })
+	if _, err := r.log.Append(t.Context(), eventlog.Record{
+		ID: "other", App: "app", ChannelUID: uid, Conversation: "c0", Event: "im_receive_msg", Sink: "another", Replay: "once",
+		Body: body("im_receive_msg", "other", "c0"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, r.put(uid, "after", 1)...)
+	eventually(t, "the backlog", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 2 })
+	broken.Store(false)
+	eventually(t, "its own events", func() bool { return slices.Contains(rc.got(), "after-0") })
+	if got := rc.got(); !same(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
 	}
 }

@@ -112,7 +112,7 @@ func (w *worker) admit(e *eventlog.Stored) {
 	w.position = eventlog.Position{Sequence: e.Sequence}
 	w.waiting.take()
 	w.saved.dirty = true
-	if e.Sink != "" && e.Sink != w.sink {
+	if !w.concerns(e) {
 		return
 	}
 	l := w.lanes[e.Lane]

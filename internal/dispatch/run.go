@@ -129,8 +129,11 @@ func (w *worker) finish(l *lane, e *eventlog.Stored) {
 	w.saved.dirty = true
 }
 
-// attempt delivers an event, unless the sink does not want its type.
+// attempt delivers an event, unless it is for another sink, or the sink does not want its type.
 func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored) result {
+	if !w.concerns(event) { // it was read again, with its conversation
+		return result{outcome: outcomeUnwanted}
+	}
 	normalized, err := cloudevent.Normalize(cloudevent.Input{
 		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Own: event.Own, Body: event.Body,
 		ReceivedAt: event.ReceivedAt, Trace: traceOf(event),
@@ -160,6 +163,9 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 	}
 	return r
 }
+
+// concerns says whether an event is for the sink at all.
+func (w *worker) concerns(e *eventlog.Stored) bool { return e.Sink == "" || e.Sink == w.sink }
 
 // resolve finds the sink's target, or keeps the one it has while that works.
 func (w *worker) resolve(ctx context.Context, c *config) (sink.Target, error) {
