@@ -102,15 +102,19 @@ func (w *worker) count() {
 
 // recount counts until it is exact: while the channel receives events at that moment, again after a pause.
 func (w *worker) recount(ctx context.Context) {
-	w.countLanes(ctx)
+	w.d.atCount(ctx, func() { w.countLanes(ctx) })
 	for pause := minRecount; ; pause = min(2*pause, maxRecount) {
+		var n eventlog.Backlog
+		var err error
+		w.d.atCount(ctx, func() {
+			w.mu.Lock()
+			w.waiting.told, w.waiting.taken = nil, 0
+			from := w.position
+			w.mu.Unlock()
+			n, err = w.d.opts.Log.Pending(ctx, w.uid, from)
+		})
 		w.mu.Lock()
-		w.waiting.told, w.waiting.taken = nil, 0
-		from := w.position
-		w.mu.Unlock()
-		n, err := w.d.opts.Log.Pending(ctx, w.uid, from)
-		w.mu.Lock()
-		if err == nil {
+		if err == nil && ctx.Err() == nil {
 			w.waiting.settle(n)
 		}
 		over := n.Exact || err != nil || w.stopped || ctx.Err() != nil || w.d.stopping()
@@ -128,6 +132,16 @@ func (w *worker) recount(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		timer.Stop()
+	}
+}
+
+// atCount calls f when it is its turn to count, unless the context ends before.
+func (d *Dispatcher) atCount(ctx context.Context, f func()) {
+	select {
+	case d.counting <- struct{}{}:
+		defer func() { <-d.counting }()
+		f()
+	case <-ctx.Done():
 	}
 }
 

@@ -5,9 +5,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 )
 
@@ -24,25 +27,26 @@ const (
 // control is asked about each address before it is dialled.
 type control func(network, address string, c syscall.RawConn) error
 
-// newTransport makes the transport of one trust zone. It knows no proxy: a proxy would dial in the guard's stead. A nil guard lets pass everything.
-func newTransport(guard control) *http.Transport {
+// newTransport makes the transport of one trust zone, with so many connections to a host: one that is being made may outlast its attempt. It
+// knows no proxy: a proxy would dial in the guard's stead. A nil guard lets pass everything.
+func newTransport(guard control, perHost int) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: guard}
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, dialled(ctx, address))
 		},
 		ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
-		MaxIdleConns: maxIdleConns, MaxIdleConnsPerHost: maxIdleConnsPerHost, IdleConnTimeout: idleConnTimeout,
+		MaxConnsPerHost: perHost, MaxIdleConns: maxIdleConns, MaxIdleConnsPerHost: maxIdleConnsPerHost, IdleConnTimeout: idleConnTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader, ExpectContinueTimeout: time.Second,
 	}
 }
 
 // newTransports are those of sinks with a uri, and of Services.
-func newTransports(allowPrivate bool) (public, services *http.Transport) {
+func newTransports(allowPrivate bool, perHost int) (public, services *http.Transport) {
 	if allowPrivate {
-		return newTransport(nil), newTransport(nil)
+		return newTransport(nil, perHost), newTransport(nil, perHost)
 	}
-	return newTransport(sink.Guard), newTransport(sink.GuardService)
+	return newTransport(sink.Guard, perHost), newTransport(sink.GuardService, perHost)
 }
 
 type addressKey struct{}
@@ -68,4 +72,16 @@ func newClient(transport http.RoundTripper) *http.Client {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// hostOf is where a sink is, as far as its spec says: a Service, or the host and port of its address.
+func hostOf(namespace string, s *v1alpha1.Sink) string {
+	if s.Ref != nil {
+		return s.Ref.Name + "." + namespace + ".svc"
+	}
+	u, err := url.Parse(s.URI)
+	if err != nil {
+		return "" // it is never reached
+	}
+	return strings.ToLower(u.Host)
 }

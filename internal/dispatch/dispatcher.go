@@ -44,6 +44,12 @@ const (
 	watchRetry = time.Second
 	// DefaultShutdownGrace is how long deliveries that are under way may take when the Dispatcher stops.
 	DefaultShutdownGrace = 10 * time.Second
+	// DefaultMaxInFlight takes about 40 KiB and a socket each: it is what a few sinks with many channels keep busy without waiting.
+	DefaultMaxInFlight = 1024
+	// DefaultMaxHeldBytes is small beside what the embedded event log takes.
+	DefaultMaxHeldBytes = 32 << 20
+	// countAtOnce is how many backlogs are counted at once: each may take the event log tens of milliseconds.
+	countAtOnce = 4
 )
 
 // Options of a Dispatcher.
@@ -59,6 +65,10 @@ type Options struct {
 	ServiceTransport http.RoundTripper
 	// UserAgent of the requests; "" means "tiktok-operator".
 	UserAgent string
+	// MaxInFlight is how many deliveries may be under way in this process, half of it at one host; 0 means DefaultMaxInFlight.
+	MaxInFlight int
+	// MaxHeldBytes is how much of stored events may be held in memory so as to be delivered next; 0 means DefaultMaxHeldBytes.
+	MaxHeldBytes int
 	// ShutdownGrace; 0 means DefaultShutdownGrace.
 	ShutdownGrace time.Duration
 	// Clock; nil means the real one.
@@ -77,6 +87,9 @@ type Dispatcher struct {
 	metrics          *metrics
 	random           func() float64
 	shared           *shared // nil without other replicas
+	// places are for deliveries under way, memory is for what is held, in bytes.
+	places, memory *quota
+	counting       chan struct{}
 
 	// loaded is closed once the stored positions are known.
 	loaded chan struct{}
@@ -113,12 +126,19 @@ func New(opts Options) (*Dispatcher, error) {
 	if opts.Logger.GetSink() == nil {
 		opts.Logger = logr.Discard()
 	}
-	public, services := newTransports(opts.AllowPrivateSinks)
+	if opts.MaxInFlight == 0 {
+		opts.MaxInFlight = DefaultMaxInFlight
+	}
+	if opts.MaxHeldBytes == 0 {
+		opts.MaxHeldBytes = DefaultMaxHeldBytes
+	}
+	public, services := newTransports(opts.AllowPrivateSinks, max(opts.MaxInFlight/2, 1))
 	if opts.ServiceTransport == nil {
 		opts.ServiceTransport = services
 	}
 	d := &Dispatcher{
 		opts: opts, public: newClient(public), services: newClient(opts.ServiceTransport),
+		places: newQuota(opts.MaxInFlight), memory: newQuota(opts.MaxHeldBytes), counting: make(chan struct{}, countAtOnce),
 		random: rand.Float64, loaded: make(chan struct{}),
 		workers: map[types.NamespacedName]map[sinkKey]*worker{}, byUID: map[string][]*worker{},
 		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{}, abandoned: map[sinkKey]struct{}{},

@@ -129,6 +129,8 @@ type rig struct {
 	client     client.Client
 	registry   *prometheus.Registry
 	logged     *lockedBuffer
+	// wrap, if not nil, comes between the log and the dispatcher.
+	wrap func(*eventlog.Log) dispatch.EventLog
 }
 
 type lockedBuffer struct {
@@ -178,6 +180,9 @@ func (r *rig) start() {
 	}
 	r.registry = prometheus.NewPedanticRegistry()
 	r.options.Log, r.options.Registerer = r.log, r.registry
+	if r.wrap != nil {
+		r.options.Log = r.wrap(r.log)
+	}
 	if r.d, err = dispatch.New(r.options); err != nil {
 		r.t.Fatal(err)
 	}

@@ -256,10 +256,12 @@ func (d *Dispatcher) drainFor() time.Duration {
 // forget clears what belongs to a term. w.mu is held, and nothing is under way.
 func (w *worker) forget() {
 	w.clearTimer()
+	w.letGoOfAll()
 	w.ctx, w.cancel = nil, nil
-	w.lanes, w.ready, w.inFlight, w.buffered, w.bufferedBytes = map[string]*lane{}, nil, 0, 0, 0
+	w.lanes, w.ready, w.inFlight, w.flows = map[string]*lane{}, nil, 0, false
 	w.nextRetry, w.health, w.waiting, w.saved = time.Time{}, health{}, waiting{}, saved{}
-	w.reading = reading{hinted: w.reading.hinted} // which a reader that lags behind the log may need
+	// A reader that lags behind the log may need what was hinted; a turn that was waited for comes.
+	w.reading = reading{hinted: w.reading.hinted, queued: w.reading.queued}
 }
 
 // begin makes the worker work from a state, as a new one would.

@@ -15,11 +15,15 @@ const (
 	logRetry = 2 * time.Second
 	// readBatch and laneBatch are how many events are read at once: ahead, and of a conversation that is behind.
 	readBatch, laneBatch = 128, 32
+	// fewEvents is how many are read ahead for a sink that has not shown yet that it takes events.
+	fewEvents = 16
 )
 
 // reading is the state of reading ahead.
 type reading struct {
 	active bool
+	// queued says that it waits for its turn at room in memory.
+	queued bool
 	// more says that there may be events after the worker's position.
 	more bool
 	// notBefore is set after a failure.
@@ -35,30 +39,84 @@ func (r *reading) hint(sequence uint64) {
 
 // mayReadAhead says whether there is something to read, and room for it. w.mu is held.
 func (w *worker) mayReadAhead() bool {
-	lanes := maxLanes
-	if w.health.down() {
-		lanes = maxLanesDown
+	if !w.mayWork() || !w.reading.more {
+		return false
 	}
-	return w.mayWork() && w.reading.more && len(w.lanes) < lanes && w.buffered < maxBuffered && w.bufferedBytes < maxBufferedBytes
+	if w.health.down() {
+		return len(w.lanes) < maxLanesDown && w.known() < maxBuffered
+	}
+	lanes, events := maxLanes, maxBuffered
+	if !w.flows {
+		lanes, events = fewEvents, fewEvents
+	}
+	return len(w.lanes) < lanes && w.buffered < events && w.bufferedBytes < maxBufferedBytes
+}
+
+// known is how many events wait in lanes. w.mu is held.
+func (w *worker) known() (n uint64) {
+	for _, l := range w.lanes {
+		n += l.pending
+	}
+	return n
 }
 
 // readAhead sets the reading ahead to work, if it may. w.mu is held.
 func (w *worker) readAhead(now time.Time) {
-	if w.reading.active || !w.mayReadAhead() {
+	if w.reading.active || w.reading.queued || !w.mayReadAhead() {
 		return
 	}
 	if w.reading.notBefore.After(now) {
 		w.wakeAt(w.reading.notBefore, now)
 		return
 	}
-	w.reading.active = w.spawn(w.read)
+	if r, ok := w.takeRoom(); ok {
+		w.startReading(r)
+	}
+}
+
+// takeRoom takes room for the next read. If there is none, the reading gets its turn. w.mu is held.
+func (w *worker) takeRoom() (room, bool) {
+	most := readRoom
+	if !w.flows {
+		most = smallRoom
+	}
+	r := w.tryRoom(most)
+	if r.bytes > 0 {
+		return r, true
+	}
+	r.bytes = smallRoom
+	w.reading.queued = true
+	w.d.memory.wait(r.host, r.bytes, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.reading.queued = false
+		if !w.reading.active && w.mayReadAhead() && !w.reading.notBefore.After(w.d.opts.Clock.Now()) {
+			w.startReading(r)
+			return
+		}
+		w.d.memory.give(r.host, r.bytes)
+		w.pump()
+	})
+	return room{}, false
+}
+
+// startReading begins to read ahead, within room that was taken. w.mu is held.
+func (w *worker) startReading(r room) {
+	if w.reading.active = w.spawn(func(ctx context.Context) { w.read(ctx, r) }); !w.reading.active {
+		w.d.memory.give(r.host, r.bytes)
+	}
 }
 
 // read reads ahead and hands the events to their lanes.
-func (w *worker) read(ctx context.Context) {
+func (w *worker) read(ctx context.Context, r room) {
 	w.mu.Lock()
-	for w.mayReadAhead() && w.readOnce(ctx) {
-		w.pump()
+	for ok := true; ok; {
+		ok = w.readOnce(ctx, r)
+		if w.pump(); ok {
+			if ok = w.mayReadAhead(); ok {
+				r, ok = w.takeRoom()
+			}
+		}
 	}
 	w.reading.active = false
 	w.pump()
@@ -67,15 +125,20 @@ func (w *worker) read(ctx context.Context) {
 	w.save(ctx, idle)
 }
 
-// readOnce reads a batch. It returns false if it is no use to go on at once. w.mu is held, but not during the reading.
-func (w *worker) readOnce(ctx context.Context) bool {
+// readOnce reads a batch, within room that was taken. It returns false if it is no use to go on at once. w.mu is held, but not during the
+// reading.
+func (w *worker) readOnce(ctx context.Context, r room) bool {
 	w.reading.more = false // whoever hints from here on sets it again
-	query := eventlog.Query{
-		ChannelUID: w.uid, After: w.position, Limit: min(readBatch, maxBuffered-w.buffered), MaxBytes: maxBufferedBytes - w.bufferedBytes,
+	limit := readBatch
+	if !w.flows {
+		limit = fewEvents
 	}
+	query := eventlog.Query{ChannelUID: w.uid, After: w.position, Limit: min(limit, max(maxBuffered-w.buffered, 1)), MaxBytes: r.bytes}
 	w.mu.Unlock()
 	events, more, err := w.d.opts.Log.Events(ctx, query)
 	w.mu.Lock()
+	before := w.bufferedBytes
+	defer func() { w.fillRoom(r, before) }()
 	now := w.d.opts.Clock.Now()
 	switch {
 	case err != nil:
@@ -120,9 +183,8 @@ func (w *worker) admit(e *eventlog.Stored) {
 		l = &lane{key: e.Lane}
 		w.lanes[e.Lane] = l
 	}
-	if l.admit(e, l.retryAt.IsZero()) {
-		w.buffered++
-		w.bufferedBytes += len(e.Body)
+	if l.admit(e, l.retryAt.IsZero() && w.takes()) {
+		w.hold(e)
 	}
 	if l.retryAt.IsZero() {
 		w.makeReady(l)

@@ -12,11 +12,13 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 )
 
-// run delivers a lane in a goroutine of its own. probe says that the sink is down and this attempt is to find out whether it still is. w.mu is
+// run delivers a lane in a goroutine of its own, at a place that was taken. probe says that the sink is down and this attempt is to find out whether it still is. w.mu is
 // held.
 func (w *worker) run(l *lane, probe bool) bool {
+	host := w.config.host
 	ok := w.spawn(func(ctx context.Context) {
 		w.runLane(ctx, l, probe)
+		w.d.places.give(host, 1)
 		w.mu.Lock()
 		w.leave(l)
 		idle := w.idle()
@@ -24,6 +26,7 @@ func (w *worker) run(l *lane, probe bool) bool {
 		w.save(ctx, idle)
 	})
 	if !ok {
+		w.d.places.give(host, 1)
 		w.makeReady(l)
 		return false
 	}
@@ -36,6 +39,9 @@ func (w *worker) run(l *lane, probe bool) bool {
 func (w *worker) leave(l *lane) {
 	l.busy = false
 	w.inFlight--
+	if !w.takes() {
+		w.drop(l)
+	}
 	switch {
 	case l.finished():
 		delete(w.lanes, l.key)
@@ -47,6 +53,7 @@ func (w *worker) leave(l *lane) {
 
 // runLane delivers a lane's events until there is none, one fails, or others should have their turn.
 func (w *worker) runLane(ctx context.Context, l *lane, probe bool) {
+	began := w.d.opts.Clock.Now()
 	for range quantum {
 		event, c := w.head(ctx, l, probe)
 		if event == nil {
@@ -58,6 +65,9 @@ func (w *worker) runLane(ctx context.Context, l *lane, probe bool) {
 		}
 		probe = false // it is up again
 		w.save(ctx, false)
+		if w.d.opts.Clock.Since(began) > turnTime && w.d.places.contended() {
+			return
+		}
 	}
 }
 
@@ -68,7 +78,7 @@ func (w *worker) head(ctx context.Context, l *lane, probe bool) (*eventlog.Store
 	if !w.mayWork() || (w.health.down() && !probe) {
 		return nil, nil
 	}
-	if len(l.queue) == 0 && !l.finished() && !w.fill(ctx, l) {
+	if len(l.queue) == 0 && !l.finished() && !w.fill(ctx, l, w.laneBatch()) {
 		return nil, nil
 	}
 	if len(l.queue) == 0 || !w.mayWork() {
@@ -77,20 +87,34 @@ func (w *worker) head(ctx context.Context, l *lane, probe bool) (*eventlog.Store
 	return l.queue[0], w.config
 }
 
+// laneBatch is how many events of a lane are read at once. Of a sink that has not shown that it takes events, the first is needed only. w.mu is
+// held.
+func (w *worker) laneBatch() int {
+	if !w.flows {
+		return 1
+	}
+	return laneBatch
+}
+
 // fill reads a lane's next events. w.mu is held, but not during the reading; the lane is busy.
-func (w *worker) fill(ctx context.Context, l *lane) bool {
+func (w *worker) fill(ctx context.Context, l *lane, limit int) bool {
 	// No more than what waits, where that is known: a reader that looks for more looks through the whole log, and brings it into memory.
-	limit := laneBatch
 	if !l.uncounted {
-		limit = int(min(uint64(laneBatch), max(l.pending, 1)))
+		limit = int(min(uint64(limit), max(l.pending, 1)))
+	}
+	r := w.tryRoom(min(readRoom, limit*smallRoom))
+	if r.bytes == 0 {
+		limit = 1
 	}
 	query := eventlog.Query{
-		ChannelUID: w.uid, Lane: l.key, After: eventlog.Position{Sequence: max(l.first, 1) - 1}, Limit: limit, MaxBytes: maxBufferedBytes / maxInFlight,
+		ChannelUID: w.uid, Lane: l.key, After: eventlog.Position{Sequence: max(l.first, 1) - 1}, Limit: limit, MaxBytes: max(r.bytes, 1),
 	}
 	through := l.last
 	w.mu.Unlock()
 	events, _, err := w.d.opts.Log.Events(ctx, query)
 	w.mu.Lock()
+	before := w.bufferedBytes
+	defer func() { w.fillRoom(r, before) }()
 	if err != nil {
 		if ctx.Err() == nil {
 			w.logger().Error(err, "the next events of a conversation cannot be read; trying again")
@@ -100,19 +124,14 @@ func (w *worker) fill(ctx context.Context, l *lane) bool {
 	}
 	l.fill(events, through)
 	for _, e := range l.queue {
-		w.buffered++
-		w.bufferedBytes += len(e.Body)
+		w.hold(e)
 	}
 	return true
 }
 
 // wait makes a lane wait; it holds no events meanwhile. w.mu is held.
 func (w *worker) wait(l *lane, d time.Duration) {
-	for _, e := range l.queue {
-		w.buffered--
-		w.bufferedBytes -= len(e.Body)
-	}
-	l.empty()
+	w.drop(l)
 	l.retryAt = w.d.opts.Clock.Now().Add(d)
 	if w.nextRetry.IsZero() || l.retryAt.Before(w.nextRetry) {
 		w.nextRetry = l.retryAt
@@ -122,8 +141,7 @@ func (w *worker) wait(l *lane, d time.Duration) {
 // finish moves a lane past its first event. w.mu is held.
 func (w *worker) finish(l *lane, e *eventlog.Stored) {
 	if len(l.queue) > 0 {
-		w.buffered--
-		w.bufferedBytes -= len(e.Body)
+		w.letGo(l.queue[0])
 	}
 	l.done(e)
 	w.saved.dirty = true

@@ -18,6 +18,7 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 		if r.outcome == outcomeDelivered {
 			w.succeeded(r)
 		}
+		w.flows = true
 		w.finish(l, event)
 		return true
 	}
@@ -30,9 +31,13 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 		w.succeeded(r)
 	} else {
 		minimum, maximum := c.sink.BackoffBounds()
+		w.flows = false
 		w.health.failed(l.key, r.problem, now, probe, func(probes int) time.Duration {
 			return backoff(probes, minimum, maximum, r.retryAfter, w.d.random())
 		})
+		if w.health.down() {
+			w.shed()
+		}
 	}
 	w.mu.Unlock()
 	reason := c.limits.giveUp(r.outcome, attempts, age)
@@ -53,6 +58,7 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 // succeeded notes that the sink is alive. w.mu is held.
 func (w *worker) succeeded(r result) {
 	failing, since := w.health.failing(), w.health.since
+	w.flows = true
 	if w.health.succeeded(w.d.opts.Clock.Now()) {
 		w.release()
 	}
@@ -128,7 +134,7 @@ func (w *worker) expire(now time.Time) {
 func (w *worker) expireLane(ctx context.Context, c *config, l *lane, now time.Time) {
 	for {
 		w.mu.Lock()
-		if !w.mayWork() || w.config != c || l.finished() || (len(l.queue) == 0 && !w.fill(ctx, l)) || len(l.queue) == 0 {
+		if !w.mayWork() || w.config != c || l.finished() || (len(l.queue) == 0 && !w.fill(ctx, l, laneBatch)) || len(l.queue) == 0 {
 			w.mu.Unlock()
 			return
 		}

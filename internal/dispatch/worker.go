@@ -21,10 +21,12 @@ const (
 	maxInFlight = 16
 	// maxLanes is how many conversations may be behind before the reading ahead waits; of a sink that is down, maxLanesDown.
 	maxLanes, maxLanesDown = 512, 8
-	// maxBuffered and maxBufferedBytes bound the events that are held in memory.
+	// maxBuffered and maxBufferedBytes bound the events that are held in memory, within what all sinks may hold together.
 	maxBuffered, maxBufferedBytes = 256, 4 << 20
-	// quantum is how many events of a conversation are delivered before the next one has its turn.
-	quantum = 16
+	// quantum is how many events of a conversation are delivered before the next one has its turn; where sinks wait for a place, as many as
+	// are delivered within turnTime.
+	quantum  = 16
+	turnTime = 250 * time.Millisecond
 )
 
 // worker delivers to one sink. It has goroutines only while there may be something to deliver: one that reads ahead, and one a conversation
@@ -64,11 +66,17 @@ type worker struct {
 	lanes    map[string]*lane
 	ready    []*lane
 	inFlight int
+	// queued says that the worker waits for its turn at a place for one more attempt, and granted that it has got one.
+	queued, granted bool
+	// flows says that the last attempt showed the sink alive, since it was configured.
+	flows bool
 	// nextRetry is when the first of the waiting lanes is ready again.
 	nextRetry     time.Time
 	health        health
 	buffered      int
 	bufferedBytes int
+	// chargedTo is the host that pays for what is held.
+	chargedTo string
 
 	reading reading
 	waiting waiting
@@ -81,6 +89,8 @@ type config struct {
 	suspend bool
 	sink    *v1alpha1.Sink
 	limits  limits
+	// host is where the sink is, as far as it is known without asking: sinks of one host share what one host may take of this process.
+	host string
 }
 
 func (d *Dispatcher) newWorker(channel types.NamespacedName, state eventlog.SinkState) *worker {
@@ -112,8 +122,14 @@ func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
 	if old := w.config; old != nil && old.suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s) {
 		return
 	}
-	w.config = &config{suspend: ch.Spec.Suspend, sink: s.DeepCopy(), limits: limits{attempts: s.MaxAttempts(), age: s.MaxAge()}}
-	w.health = health{}
+	w.config = &config{
+		suspend: ch.Spec.Suspend, sink: s.DeepCopy(), limits: limits{attempts: s.MaxAttempts(), age: s.MaxAge()}, host: hostOf(ch.Namespace, s),
+	}
+	w.charge(w.config.host)
+	w.health, w.flows = health{}, false
+	if w.config.suspend {
+		w.shed()
+	}
 	w.release()
 	w.pump()
 }
@@ -146,6 +162,9 @@ func (w *worker) stop() {
 	}
 	w.mu.Unlock()
 	w.done.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.letGoOfAll()
 }
 
 // pause ends what only waits: the Dispatcher stops.
@@ -200,7 +219,7 @@ func (w *worker) pump() {
 		if down {
 			limit = 1
 		}
-		for w.inFlight < limit && len(w.ready) > 0 {
+		for w.inFlight < limit && len(w.ready) > 0 && w.takePlace() {
 			if !w.run(w.takeReady(), down) {
 				return
 			}
@@ -210,6 +229,37 @@ func (w *worker) pump() {
 		}
 	}
 	w.readAhead(now)
+}
+
+// takePlace takes a place for an attempt. If there is none, the worker gets its turn. w.mu is held.
+func (w *worker) takePlace() bool {
+	host := w.config.host
+	switch {
+	case w.granted:
+		w.granted = false
+		return true
+	case w.queued:
+		return false
+	case w.d.places.take(host, 1):
+		return true
+	}
+	w.queued = true
+	w.d.places.wait(host, 1, func() { w.turn(host) })
+	return false
+}
+
+// turn is the worker's turn at a place of a host.
+func (w *worker) turn(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queued = false
+	w.granted = w.mayWork() && w.config.host == host
+	unused := !w.granted
+	w.pump()
+	if w.granted || unused {
+		w.granted = false
+		w.d.places.give(host, 1)
+	}
 }
 
 // wakeLanes makes the lanes ready whose wait is over; of a sink that is down, one lane if none is ready. w.mu is held.
