@@ -42,8 +42,8 @@ const (
 	resolveFor = 30 * time.Second
 	// watchRetry is the wait before the log is watched again after that failed.
 	watchRetry = time.Second
-	// DefaultShutdownGrace is how long deliveries that are under way may take when the Dispatcher stops.
-	DefaultShutdownGrace = 10 * time.Second
+	// DefaultShutdownGrace is how long deliveries that are under way may take when the Dispatcher stops: within what the process has for its end.
+	DefaultShutdownGrace = 35 * time.Second
 	// DefaultMaxInFlight takes about 40 KiB and a socket each: it is what a few sinks with many channels keep busy without waiting.
 	DefaultMaxInFlight = 1024
 	// DefaultMaxHeldBytes is small beside what the embedded event log takes.

@@ -76,21 +76,21 @@ func TestOutageRepeatsNothing(t *testing.T) {
 					}
 				}
 			}
-			one.set(1, true)
+			one.set(1, 2*time.Second)
 			put(0, 10)
 			await(10)
 			log.away.Store(true)
 			put(10, 20)
 			await(20)
-			one.set(0, true)
+			one.set(0, 2*time.Second)
 			if elsewhere {
-				other.set(2, true)
+				other.set(2, 2*time.Second)
 				put(20, 25)
 				await(25)
-				other.set(0, true)
+				other.set(0, 2*time.Second)
 			}
 			log.away.Store(false)
-			one.set(3, true)
+			one.set(3, 2*time.Second)
 			put(25, 30)
 			last := "evt-29"
 			for deadline := time.Now().Add(patience); !slices.Contains(rc.got(), last); time.Sleep(2 * time.Millisecond) {

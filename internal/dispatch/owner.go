@@ -17,8 +17,9 @@ import (
 type Ownership interface {
 	// Term is 0 while another replica serves the channel, else a number that is another one for each time that this replica begins to.
 	Term(channelUID string) uint64
-	// Listen has f called after each change. What f ended is not served elsewhere before it returns.
-	Listen(f func())
+	// Listen has f called after each change, with the channels that it concerns, several times at once if changes come together. What f ended
+	// is not served elsewhere before it returns, unless that takes longer than within.
+	Listen(f func(concerns func(channelUID string) bool, within time.Duration))
 }
 
 // SharedLog is what the Dispatcher needs of an event log that replicas share. *eventlog.Log is one.
@@ -32,9 +33,8 @@ const (
 	takeRetry = time.Second
 	// takeAtOnce is how many sinks are taken over at once.
 	takeAtOnce = 16
-	// drain is within what package ownership leaves between the end of a lease and the beginning of the next one. drainAtEnd is for a replica
-	// that ends: it holds its leases until then.
-	drain, drainAtEnd = 2 * time.Second, 4 * time.Second
+	// drain is how long attempts may go on of a worker whose state is not, or no longer, what it should work from.
+	drain = 2 * time.Second
 )
 
 // shared is the work of one replica of several.
@@ -84,11 +84,14 @@ func (d *Dispatcher) term(uid string) uint64 {
 	return d.shared.owner.Term(uid)
 }
 
-// yield ends the work on channels that are another replica's, and returns when nothing is under way and all that was done is stored.
-func (d *Dispatcher) yield() {
+// yield ends the work on channels that this replica ceases to serve, and returns when nothing is under way and all that was done is stored.
+// Attempts that are under way may go on for as long as within says.
+func (d *Dispatcher) yield(concerns func(channelUID string) bool, within time.Duration) {
 	var ending sync.WaitGroup
 	for _, w := range d.allWorkers() {
-		ending.Go(w.halt)
+		if concerns(w.uid) && w.outdated() {
+			ending.Go(func() { w.halt(within) })
+		}
 	}
 	ending.Wait()
 	d.shared.kick()
@@ -115,13 +118,14 @@ func (d *Dispatcher) takeAll(ctx context.Context) bool {
 	complete := true
 	slots := make(chan struct{}, takeAtOnce)
 	for _, w := range d.allWorkers() {
-		if !w.outdated() {
+		// What another replica serves, or will serve, is ended by yield, which knows how long that may take.
+		if d.term(w.uid) == 0 || !w.outdated() {
 			continue
 		}
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			w.halt()
+			w.halt(drain)
 			term := d.term(w.uid)
 			if term == 0 || ctx.Err() != nil {
 				return
@@ -216,8 +220,9 @@ func (w *worker) outdated() bool {
 }
 
 // halt ends the work of an outdated worker, waits until it has ended, and keeps no more than its state. Attempts that are under way may come to
-// their end, for a while; what was done is stored.
-func (w *worker) halt() {
+// their end within a time, the shortest of those that halts at the same time give; what was done is stored.
+func (w *worker) halt(within time.Duration) {
+	defer w.cancelAfter(within)() // while another halt may have the shift
 	w.shift.Lock()
 	defer w.shift.Unlock()
 	if !w.outdated() {
@@ -231,9 +236,8 @@ func (w *worker) halt() {
 	cancel := w.cancel
 	w.mu.Unlock()
 	if cancel != nil {
-		timer := w.d.opts.Clock.AfterFunc(w.d.drainFor(), cancel)
+		defer w.cancelAfter(within)()
 		w.done.Wait()
-		timer.Stop()
 		cancel()
 	}
 	w.mu.Lock()
@@ -245,12 +249,15 @@ func (w *worker) halt() {
 	w.forget()
 }
 
-// drainFor is how long attempts may go on when this replica ceases to serve their channel.
-func (d *Dispatcher) drainFor() time.Duration {
-	if d.stopping() {
-		return drainAtEnd
+// cancelAfter ends the attempts that are under way after a time, unless stop is called before.
+func (w *worker) cancelAfter(d time.Duration) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cancel == nil {
+		return func() {}
 	}
-	return drain
+	timer := w.d.opts.Clock.AfterFunc(d, w.cancel)
+	return func() { timer.Stop() }
 }
 
 // forget clears what belongs to a term. w.mu is held, and nothing is under way.

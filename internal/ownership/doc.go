@@ -8,4 +8,7 @@
 // so, looking all the time. The holder stops before that: holdFor after the beginning of its last successful renewal, by its own monotonic clock,
 // whatever it was doing meanwhile. What it had sent by then may still arrive, which is a repeated delivery; what it stores then is refused by the
 // fence of the event log (eventlog.Log.AdvanceSink).
+//
+// A lease that is given back, to a replica that came or because this one ends, is renewed until what is under way on its channels has ended:
+// nothing new begins there meanwhile, and nothing need be repeated.
 package ownership

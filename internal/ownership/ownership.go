@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,12 @@ const (
 	expiryCheck = 250 * time.Millisecond
 	// claimEvery is how soon a replica that has less than its share looks again.
 	claimEvery = time.Second
-	// releaseWithin bounds the giving back at the end.
+	// giveBackWithin is how long what is under way may go on when a lease is given back, at the end of the process too: less than it has
+	// for its end. loseWithin is that of a lease that ran out: within what is between holdFor and takeAfter.
+	giveBackWithin, loseWithin = 35 * time.Second, 2 * time.Second
+	// endsQuickly is how long a round waits for leases that it gives back; what takes longer ends beside the next rounds.
+	endsQuickly = 500 * time.Millisecond
+	// releaseWithin bounds a few writes at the end.
 	releaseWithin = 5 * time.Second
 
 	memberPrefix = "member."
@@ -48,14 +54,22 @@ type Options struct {
 	Logger logr.Logger
 }
 
+// Listener is told of channels that this replica begins or ceases to serve. It returns when nothing is under way any more on those that it ceased to
+// serve; what is may go on for as long as within says.
+type Listener = func(concerns func(channelUID string) bool, within time.Duration)
+
 // Shared is this replica's part of the work. Start runs it.
 type Shared struct {
 	opts Options
 
 	mu        sync.Mutex
-	listeners []func()
+	listeners []Listener
 	held      map[int]*lease
 	lastTerm  uint64
+
+	// telling are the calls of listeners, and ended is told when what was under way on a lease that is given back has ended.
+	telling sync.WaitGroup
+	ended   chan struct{}
 
 	// The rest is of the goroutine of Start alone.
 	member uint64
@@ -70,6 +84,8 @@ type lease struct {
 	renewed        time.Time
 	// over says that its end was made known.
 	over bool
+	// leaving says that it is being given back: it serves no more, and is held until it has ended.
+	leaving, ended bool
 }
 
 // sighting is since when a record is seen unchanged.
@@ -89,7 +105,7 @@ func New(opts Options) (*Shared, error) {
 	if opts.Logger.GetSink() == nil {
 		opts.Logger = logr.Discard()
 	}
-	return &Shared{opts: opts, held: map[int]*lease{}, seen: map[string]sighting{}}, nil
+	return &Shared{opts: opts, held: map[int]*lease{}, ended: make(chan struct{}, 1), seen: map[string]sighting{}}, nil
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: every replica takes part.
@@ -111,11 +127,13 @@ func (s *Shared) Term(channelUID string) uint64 {
 
 func (s *Shared) term(shard int) uint64 {
 	l := s.held[shard]
-	if l == nil || s.opts.Clock.Since(l.renewed) >= holdFor {
+	if l == nil || l.leaving || s.expired(l) {
 		return 0
 	}
 	return l.term
 }
+
+func (s *Shared) expired(l *lease) bool { return s.opts.Clock.Since(l.renewed) >= holdFor }
 
 // Held is how many shards this replica holds.
 func (s *Shared) Held() int {
@@ -130,27 +148,34 @@ func (s *Shared) Held() int {
 	return n
 }
 
-// Listen has f called after each change of terms. A shard is given back when f has returned: until then nobody else serves its channels. It is
-// to be called before Start, and f must not wait for Shared.
-func (s *Shared) Listen(f func()) {
+// Listen has f called after each change of terms, several at once if changes are. A shard is given back when f has returned: until then nobody
+// else serves its channels. It is to be called before Start, and f must not wait for Shared.
+func (s *Shared) Listen(f Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listeners = append(s.listeners, f)
 }
 
-func (s *Shared) tell() {
+// tell calls the listeners beside what goes on, and then whatever is to follow.
+func (s *Shared) tell(shards []int, within time.Duration, then func()) {
 	s.mu.Lock()
 	listeners := s.listeners
 	s.mu.Unlock()
-	for _, f := range listeners {
-		f()
-	}
+	concerns := func(channelUID string) bool { return slices.Contains(shards, ShardOf(channelUID)) }
+	s.telling.Go(func() {
+		for _, f := range listeners {
+			f(concerns, within)
+		}
+		if then != nil {
+			then()
+		}
+	})
 }
 
-// Start takes part until the context ends, and then gives everything back at once.
+// Start takes part until the context ends, and then gives everything back: each lease as soon as what is under way on its channels has ended.
 func (s *Shared) Start(ctx context.Context) error {
 	var watching sync.WaitGroup
-	expiring, stop := context.WithCancel(ctx)
+	expiring, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watching.Go(func() { s.expire(expiring) })
 	for ctx.Err() == nil {
 		// The timer runs from the beginning of the round: one that took long is followed by the next at once.
@@ -162,16 +187,30 @@ func (s *Shared) Start(ctx context.Context) error {
 		if err := s.round(ctx); err != nil && ctx.Err() == nil {
 			s.opts.Logger.Info("this replica cannot tell the others what it serves; trying again", "reason", err.Error())
 		}
-		select {
-		case <-ctx.Done():
-		case <-timer.C():
-		}
+		s.awaitRound(ctx, timer.C())
 		timer.Stop()
 	}
+	s.release(context.WithoutCancel(ctx))
 	stop()
 	watching.Wait()
-	s.release(context.WithoutCancel(ctx))
+	s.telling.Wait()
 	return nil
+}
+
+// awaitRound waits for the time of the next round. What has ended meanwhile is given back.
+func (s *Shared) awaitRound(ctx context.Context, next <-chan time.Time) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next:
+			return
+		case <-s.ended:
+			if err := s.dropEnded(ctx); err != nil {
+				s.opts.Logger.Info("a lease was not given back; it runs out", "reason", err.Error())
+			}
+		}
+	}
 }
 
 // expire makes it known when a lease is over by the clock, while renewing it may be stuck.
@@ -185,36 +224,72 @@ func (s *Shared) expire(ctx context.Context) {
 		case <-ticker.C():
 		}
 		s.mu.Lock()
-		over := 0
+		var over []int
 		for shard, l := range s.held {
-			if !l.over && s.term(shard) == 0 {
+			if !l.over && s.expired(l) {
 				l.over = true
-				over++
+				over = append(over, shard)
 			}
 		}
 		s.mu.Unlock()
-		if over > 0 {
-			s.opts.Logger.Info("this replica could not renew its leases in time, and stops serving their channels", "shards", over)
-			s.tell()
+		if len(over) > 0 {
+			s.opts.Logger.Info("this replica could not renew its leases in time, and stops serving their channels", "shards", len(over))
+			s.tell(over, loseWithin, nil)
 		}
 	}
 }
 
-// release gives back everything.
+// release gives back everything. First the others are told that this replica does not count any more, so that they take what is given back.
 func (s *Shared) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, releaseWithin)
-	defer cancel()
 	s.mu.Lock()
 	var mine []int
-	for shard := range s.held {
-		mine = append(mine, shard)
+	for shard, l := range s.held {
+		if !l.leaving {
+			mine = append(mine, shard)
+		}
 	}
 	s.mu.Unlock()
-	err := s.giveBack(ctx, mine)
-	if s.member != 0 {
-		err = errors.Join(err, s.opts.Store.Drop(ctx, memberPrefix+s.opts.ID, s.member))
+	s.leave(mine)
+	err := s.leaveMembers(ctx)
+	for {
+		err = errors.Join(err, s.dropEnded(ctx))
+		if s.count() == 0 {
+			break
+		}
+		timer := s.opts.Clock.NewTimer(renewEvery)
+		select {
+		case <-s.ended:
+		case <-timer.C():
+			err = errors.Join(err, s.renewToEnd(ctx))
+		}
+		timer.Stop()
 	}
 	if err != nil {
 		s.opts.Logger.Info("not everything was given back; the other replicas take it over when its leases are over", "reason", err.Error())
 	}
+}
+
+// leaveMembers removes the record by which the others count this replica.
+func (s *Shared) leaveMembers(ctx context.Context) error {
+	if s.member == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, releaseWithin)
+	defer cancel()
+	return s.opts.Store.Drop(ctx, memberPrefix+s.opts.ID, s.member)
+}
+
+// renewToEnd renews the leases of what is still under way. Those that others have by now are none of this replica's any more.
+func (s *Shared) renewToEnd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	_, err := s.renew(ctx)
+	return err
+}
+
+// count is how many leases this replica has, those that it gives back among them.
+func (s *Shared) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.held)
 }

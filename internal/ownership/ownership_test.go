@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,9 +213,9 @@ func TestShardIsGivenBackAfterItsWorkHasEnded(t *testing.T) {
 	a, _ := g.join("a")
 	b, _ := g.join("b")
 	g.rounds(1, a)
-	ended := false
-	a.Listen(func() {
-		ended = true
+	var ended atomic.Bool
+	a.Listen(func(func(string) bool, time.Duration) {
+		ended.Store(true)
 		all, err := g.store.All(t.Context())
 		for shard := range Shards {
 			if holder := all[shardKey(shard)].Holder; err != nil || holder != "a" {
@@ -222,10 +224,138 @@ func TestShardIsGivenBackAfterItsWorkHasEnded(t *testing.T) {
 		}
 	})
 	_ = b.round(t.Context())
-	if err := a.round(t.Context()); err != nil || !ended {
-		t.Fatalf("%v, listener called: %v", err, ended)
+	if err := a.round(t.Context()); err != nil || !ended.Load() {
+		t.Fatalf("%v, listener called: %v", err, ended.Load())
 	}
 	g.held(Shards / 2)(a)
+}
+
+// slowWork is a listener that takes its time over one channel.
+type slowWork struct {
+	channel string
+	within  atomic.Int64
+	begun   chan struct{}
+	end     chan struct{}
+}
+
+func (w *slowWork) listen(concerns func(string) bool, within time.Duration) {
+	if !concerns(w.channel) {
+		return
+	}
+	w.within.Store(int64(within))
+	close(w.begun)
+	<-w.end
+}
+
+// A lease that is given back is held and renewed for as long as something is under way on one of its channels; the others are given back at once.
+func TestSlowWorkHoldsItsOwnShardAlone(t *testing.T) {
+	for name, end := range map[string]bool{"another replica came": false, "this one ends": true} {
+		t.Run(name, func(t *testing.T) {
+			g := newGroup(t)
+			a, _ := g.join("a")
+			b, _ := g.join("b")
+			g.rounds(1, a)
+			// Of the channels that a gives back when b comes: those of the upper half of the shards.
+			w := &slowWork{begun: make(chan struct{}), end: make(chan struct{})}
+			for i := 0; w.channel == ""; i++ {
+				if uid := "uid-" + strconv.Itoa(i); ShardOf(uid) >= Shards/2 {
+					w.channel = uid
+				}
+			}
+			a.Listen(w.listen)
+			_ = b.round(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				if end {
+					a.release(t.Context())
+					done <- nil
+					return
+				}
+				done <- a.round(t.Context())
+			}()
+			<-w.begun
+			if a.Term(w.channel) != 0 {
+				t.Error("it still serves the channel")
+			}
+			if got := time.Duration(w.within.Load()); got != giveBackWithin {
+				t.Errorf("what is under way may go on for %s", got)
+			}
+			step := func(n int) {
+				t.Helper()
+				for range n {
+					for deadline := time.Now().Add(10 * time.Second); end && !g.clock.HasWaiters(); time.Sleep(time.Millisecond) {
+						if time.Now().After(deadline) {
+							t.Fatal("nothing renews")
+						}
+					}
+					g.clock.Step(renewEvery)
+					if !end {
+						if done != nil {
+							if err := <-done; err != nil {
+								t.Fatal(err)
+							}
+							done = nil
+						}
+						if err := a.round(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if err := b.round(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			step(1)
+			held := func() (shards []int) {
+				all, err := g.store.All(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for shard := range Shards {
+					if all[shardKey(shard)].Holder == "a" {
+						shards = append(shards, shard)
+					}
+				}
+				return shards
+			}
+			slow := ShardOf(w.channel)
+			for range 10 { // far beyond takeAfter
+				step(1)
+				if got := held(); !slices.Contains(got, slow) || b.Term(w.channel) != 0 {
+					t.Fatalf("a holds %v in the store while shard %d has not ended", got, slow)
+				}
+			}
+			want := Shards/2 + 1
+			if end {
+				want = 1
+			}
+			if got := held(); len(got) != want {
+				t.Fatalf("a holds %v in the store, want %d shards", got, want)
+			}
+			close(w.end)
+			if end {
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+			}
+			for deadline := time.Now().Add(10 * time.Second); b.Term(w.channel) == 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the other replica does not get the channel")
+				}
+				if !end {
+					if err := a.round(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := b.round(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if a.Term(w.channel) != 0 {
+				t.Error("both serve the channel")
+			}
+		})
+	}
 }
 
 func TestStartRunsByTheClockAndReleasesAtTheEnd(t *testing.T) {
@@ -235,7 +365,12 @@ func TestStartRunsByTheClockAndReleasesAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := make(chan struct{}, 8)
-	s.Listen(func() { changed <- struct{}{} })
+	s.Listen(func(func(string) bool, time.Duration) {
+		select {
+		case changed <- struct{}{}:
+		default: // at the end, each shard is told of
+		}
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- s.Start(ctx) }()

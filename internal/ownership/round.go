@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,11 +31,14 @@ func (s *Shared) round(ctx context.Context) error {
 	defer cancel()
 	// Renewing comes first, and needs nothing but itself to work.
 	lost, err := s.renew(ctx)
-	if lost > 0 {
-		s.opts.Logger.Info("another replica has taken over channels of this one", "shards", lost)
-		s.tell()
+	if len(lost) > 0 {
+		s.opts.Logger.Info("another replica has taken over channels of this one", "shards", len(lost))
+		s.tell(lost, loseWithin, nil)
 	}
 	if err != nil {
+		return err
+	}
+	if err := s.dropEnded(ctx); err != nil {
 		return err
 	}
 	all, err := s.opts.Store.All(ctx)
@@ -62,7 +67,7 @@ func (s *Shared) renewMember(ctx context.Context, all map[string]eventlog.Lease)
 }
 
 // renew renews the leases, and forgets those that others have.
-func (s *Shared) renew(ctx context.Context) (lost int, err error) {
+func (s *Shared) renew(ctx context.Context) (lost []int, err error) {
 	type renewal struct {
 		shard    int
 		revision uint64
@@ -70,9 +75,9 @@ func (s *Shared) renew(ctx context.Context) (lost int, err error) {
 	s.mu.Lock()
 	var renewals []renewal
 	for shard, l := range s.held {
-		if s.term(shard) == 0 { // over: it is claimed anew, for another term
+		if s.expired(l) { // it is claimed anew, for another term
 			delete(s.held, shard)
-			lost++
+			lost = append(lost, shard)
 			continue
 		}
 		renewals = append(renewals, renewal{shard, l.revision})
@@ -89,12 +94,12 @@ func (s *Shared) renew(ctx context.Context) (lost int, err error) {
 		switch {
 		case putErr == nil:
 			s.held[r.shard].revision = revision
-			if s.term(r.shard) != 0 { // else it was over in between, and stays so
+			if !s.expired(s.held[r.shard]) { // else it was over in between, and stays so
 				s.held[r.shard].renewed = before
 			}
 		case errors.Is(putErr, eventlog.ErrLeaseChanged):
 			delete(s.held, r.shard)
-			lost++
+			lost = append(lost, r.shard)
 		default:
 			err = fmt.Errorf("renewing a lease: %w", putErr)
 		}
@@ -133,6 +138,7 @@ func (s *Shared) look(all map[string]eventlog.Lease) view {
 		key := shardKey(shard)
 		l, ok := all[key]
 		switch {
+		case s.held[shard] != nil && s.held[shard].leaving: // it is given back, once that has ended
 		case s.held[shard] != nil:
 			v.mine = append(v.mine, shard)
 		case !ok, l.Holder == s.opts.ID, !s.alive(key, now):
@@ -147,7 +153,7 @@ func (s *Shared) alive(key string, now time.Time) bool { return now.Sub(s.seen[k
 
 func (s *Shared) claim(ctx context.Context, all map[string]eventlog.Lease, shards []int) error {
 	var mu sync.Mutex
-	var gained int
+	var gained []int
 	var failed error
 	each(shards, func(shard int) {
 		before := s.opts.Clock.Now()
@@ -161,36 +167,80 @@ func (s *Shared) claim(ctx context.Context, all map[string]eventlog.Lease, shard
 			s.lastTerm++
 			s.held[shard] = &lease{term: s.lastTerm, revision: revision, renewed: before}
 			s.mu.Unlock()
-			gained++
+			gained = append(gained, shard)
 		case errors.Is(err, eventlog.ErrLeaseChanged): // another replica was faster
 		default:
 			failed = fmt.Errorf("claiming a lease: %w", err)
 		}
 	})
-	s.short = gained < len(shards)
-	if gained > 0 {
-		s.opts.Logger.Info("this replica serves more channels from now on", "shards", gained)
-		s.tell()
+	s.short = len(gained) < len(shards)
+	if len(gained) > 0 {
+		s.opts.Logger.Info("this replica serves more channels from now on", "shards", len(gained))
+		s.tell(gained, loseWithin, nil)
 	}
 	return failed
 }
 
-// giveBack ends the serving of shards, then lets others have them.
+// giveBack ends the serving of shards, then lets others have them. What does not end quickly is given back later.
 func (s *Shared) giveBack(ctx context.Context, shards []int) error {
 	if len(shards) == 0 {
 		return nil
 	}
+	timer := s.opts.Clock.NewTimer(endsQuickly)
+	defer timer.Stop()
+	select {
+	case <-s.leave(shards):
+	case <-timer.C():
+	case <-ctx.Done():
+	}
+	return s.dropEnded(ctx)
+}
+
+// leave ends the serving of shards. They are held, and renewed, until what is under way there has ended, each by itself. The channel is closed
+// when all have.
+func (s *Shared) leave(shards []int) <-chan struct{} {
+	var ending sync.WaitGroup
+	for _, shard := range shards {
+		s.mu.Lock()
+		l := s.held[shard]
+		l.leaving = true
+		s.mu.Unlock()
+		ending.Add(1)
+		s.tell([]int{shard}, giveBackWithin, func() {
+			defer ending.Done()
+			s.mu.Lock()
+			l.ended = true
+			s.mu.Unlock()
+			select {
+			case s.ended <- struct{}{}:
+			default:
+			}
+		})
+	}
+	all := make(chan struct{})
+	go func() {
+		ending.Wait()
+		close(all)
+	}()
+	return all
+}
+
+// dropEnded lets others have the shards on which nothing is under way any more.
+func (s *Shared) dropEnded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, releaseWithin)
+	defer cancel()
 	revisions := map[int]uint64{}
 	s.mu.Lock()
-	for _, shard := range shards {
-		revisions[shard] = s.held[shard].revision
-		delete(s.held, shard)
+	for shard, l := range s.held {
+		if l.ended {
+			revisions[shard] = l.revision
+			delete(s.held, shard)
+		}
 	}
 	s.mu.Unlock()
-	s.tell() // returns when nothing is under way any more
 	var mu sync.Mutex
 	var failed error
-	each(shards, func(shard int) {
+	each(slices.Collect(maps.Keys(revisions)), func(shard int) {
 		err := s.opts.Store.Drop(ctx, shardKey(shard), revisions[shard])
 		if err != nil && !errors.Is(err, eventlog.ErrLeaseChanged) {
 			mu.Lock()
