@@ -161,6 +161,9 @@ func (*Dispatcher) NeedLeaderElection() bool { return false }
 // stored; the event log must stay open until then.
 func (d *Dispatcher) Start(ctx context.Context) error {
 	if err := d.load(ctx); err != nil {
+		if ctx.Err() != nil { // the process ends before anything began
+			return nil
+		}
 		return err
 	}
 	// Attempts outlive ctx by the grace.
