@@ -77,7 +77,7 @@ func (w *worker) backlog() (pending uint64, since time.Time) {
 		pending = w.waiting.pending
 	}
 	for _, l := range w.lanes {
-		pending += l.pending
+		pending += l.waiting()
 		if !l.since.IsZero() && (since.IsZero() || l.since.Before(since)) {
 			since = l.since
 		}
@@ -155,7 +155,7 @@ func (w *worker) countLanes(ctx context.Context) {
 	var parts []part
 	for _, l := range w.lanes {
 		if l.uncounted {
-			parts = append(parts, part{l, l.first, l.last})
+			parts = append(parts, part{l, l.first, l.through})
 		}
 	}
 	w.mu.Unlock()
@@ -166,8 +166,7 @@ func (w *worker) countLanes(ctx context.Context) {
 		}
 		w.mu.Lock()
 		if l := p.lane; l.uncounted && l.first == p.first {
-			l.pending += n - 1 // one was assumed
-			l.uncounted = false
+			w.lose(l.count(n))
 		}
 		w.mu.Unlock()
 	}

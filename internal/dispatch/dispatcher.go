@@ -23,6 +23,7 @@ import (
 type EventLog interface {
 	Events(ctx context.Context, q eventlog.Query) (events []*eventlog.Stored, more bool, err error)
 	Pending(ctx context.Context, channelUID string, after eventlog.Position) (eventlog.Backlog, error)
+	OldestSequence(ctx context.Context) (uint64, error)
 	CountLane(ctx context.Context, channelUID, lane string, first, last uint64) (uint64, error)
 	AddDeadLetter(ctx context.Context, d eventlog.DeadLetter) error
 	Watch(ctx context.Context, ready func(), notify func(channelUID string, sequence uint64)) error
@@ -48,6 +49,8 @@ const (
 	DefaultMaxInFlight = 1024
 	// DefaultMaxHeldBytes is small beside what the embedded event log takes.
 	DefaultMaxHeldBytes = 32 << 20
+	// auditInterval is how often it is looked for events that ended before their delivery.
+	auditInterval = time.Minute
 	// countAtOnce is how many backlogs are counted at once: each may take the event log tens of milliseconds.
 	countAtOnce = 4
 )
@@ -175,6 +178,7 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 	if d.shared != nil {
 		owning.Go(func() { d.own(ctx) })
 	}
+	owning.Go(func() { d.audit(ctx) })
 	d.watch(ctx, attempts)
 	owning.Wait()
 

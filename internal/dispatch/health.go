@@ -1,6 +1,10 @@
 package dispatch
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
 
 // breakAfter is how many conversations must have failed in a row, without a success in between, before a sink counts as down. One
 // conversation alone does not: it may be its event that is at fault.
@@ -14,16 +18,28 @@ type health struct {
 	good time.Time
 	// problem is what the last failure was, in words.
 	problem string
-	// lanes that failed in a row, up to breakAfter.
-	lanes map[string]bool
+	// lanes that failed in a row, up to breakAfter. restored says that there were so many before this process served the sink.
+	lanes    map[string]bool
+	restored bool
 	// While the sink is down, one attempt is made at a time, at retryAt.
 	probes  int
 	retryAt time.Time
 }
 
-func (h *health) down() bool { return len(h.lanes) >= breakAfter }
+func (h *health) down() bool { return h.restored || len(h.lanes) >= breakAfter }
 
 func (h *health) failing() bool { return !h.since.IsZero() }
+
+// remembered is what a stored state says: a restart makes no sink healthy, nor its events younger.
+func remembered(f *eventlog.Failing) health {
+	if f == nil {
+		return health{}
+	}
+	return health{since: f.Since, problem: f.Problem, restored: f.Down}
+}
+
+// changed is what remains once the sink was changed: it is tried at once, and has failed for as long as before if it fails.
+func (h *health) changed() health { return health{since: h.since, problem: h.problem} }
 
 // succeeded notes that the sink took an event, or refused it in a way that shows it alive; recovered says that it was down.
 func (h *health) succeeded(now time.Time) (recovered bool) {

@@ -15,9 +15,11 @@ type lane struct {
 	// queue are events from first on, without a gap; complete says that they reach to last.
 	queue    []*eventlog.Stored
 	complete bool
-	// pending is how many events wait. Of a lane that was taken over from a stored state it is not known until they are counted.
-	pending   uint64
-	uncounted bool
+	// pending is how many events wait. Of a lane that was taken over from a stored state it is not known until they are counted: at least so
+	// many. Of these, restored are among those up to through.
+	pending, restored uint64
+	uncounted         bool
+	through           uint64
 	// since is when the first event was stored, as far as it is known.
 	since time.Time
 
@@ -28,9 +30,27 @@ type lane struct {
 	retryAt     time.Time
 }
 
-// restored is a lane of a stored state.
-func restored(key string, u eventlog.Undone, through uint64) *lane {
-	return &lane{key: key, first: u.Sequence, last: through, attempts: u.Attempts, pending: 1, uncounted: true}
+// restoredLane is a lane of a stored state.
+func restoredLane(key string, u eventlog.Undone, through uint64) *lane {
+	return &lane{
+		key: key, first: u.Sequence, last: through, attempts: u.Attempts, pending: u.Pending, restored: u.Pending, uncounted: true, through: through,
+	}
+}
+
+// count takes over how many events up to through there are, and says how many that there were are gone.
+func (l *lane) count(n uint64) (gone uint64) {
+	gone = l.restored - min(l.restored, n)
+	l.pending = l.pending - l.restored + n
+	l.restored, l.uncounted = 0, false
+	return gone
+}
+
+// waiting is how many events wait, as far as it is known; one at least while that is uncertain.
+func (l *lane) waiting() uint64 {
+	if l.uncounted && !l.finished() {
+		return max(l.pending, 1)
+	}
+	return l.pending
 }
 
 // admit adds an event that the reading ahead came across. keep says whether there is room to hold it; else it is read again later.
@@ -51,6 +71,7 @@ func (l *lane) admit(e *eventlog.Stored, keep bool) (kept bool) {
 func (l *lane) done(e *eventlog.Stored) {
 	l.first, l.attempts, l.since = e.Sequence+1, 0, time.Time{}
 	l.pending -= min(l.pending, 1)
+	l.restored -= min(l.restored, 1)
 	if len(l.queue) > 0 {
 		l.queue = l.queue[1:]
 	}
@@ -59,8 +80,9 @@ func (l *lane) done(e *eventlog.Stored) {
 	}
 }
 
-// fill takes the events that were read from the log, from first to through, which was last at that time.
-func (l *lane) fill(events []*eventlog.Stored, through uint64) {
+// fill takes the events that were read from the log, from first to through, which was last at that time. It says how many events that there were
+// are gone.
+func (l *lane) fill(events []*eventlog.Stored, through uint64) (gone uint64) {
 	for _, e := range events {
 		if e.Sequence > through {
 			break
@@ -70,12 +92,13 @@ func (l *lane) fill(events []*eventlog.Stored, through uint64) {
 	if len(l.queue) == 0 { // what there was has reached the end of its retention
 		l.first = through + 1
 		if l.first > l.last {
-			l.pending, l.uncounted = 0, false
+			gone, l.pending, l.restored, l.uncounted = l.pending, 0, 0, false
 		}
-		return
+		return gone
 	}
 	l.complete = l.queue[len(l.queue)-1].Sequence == l.last
 	l.since = l.queue[0].StoredAt
+	return 0
 }
 
 // empty lets go of what is held.

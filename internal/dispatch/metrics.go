@@ -14,6 +14,8 @@ type metrics struct {
 	latency    prometheus.Histogram
 	// deadLetters are counted by channel: somebody has to look at them.
 	deadLetters *prometheus.CounterVec
+	// expired are those of which there is not even a dead letter.
+	expired *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
@@ -36,11 +38,16 @@ func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
 			Name: "tiktok_operator_dead_letters_total",
 			Help: "Events that became dead letters, by sink and reason.",
 		}, []string{"namespace", "channel", "sink", "reason"}),
+		expired: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tiktok_operator_sink_expired_events_total",
+			Help: "Events that reached the end of their time in the event log before the sink took them, without a dead letter.",
+		}, []string{"namespace", "channel", "sink"}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	err := errors.Join(r.Register(m.deliveries), r.Register(m.attempt), r.Register(m.latency), r.Register(m.deadLetters), r.Register(newBacklog(d)))
+	err := errors.Join(r.Register(m.deliveries), r.Register(m.attempt), r.Register(m.latency), r.Register(m.deadLetters), r.Register(m.expired),
+		r.Register(newBacklog(d)))
 	if err != nil {
 		return nil, fmt.Errorf("registering the metrics of deliveries: %w", err)
 	}

@@ -55,7 +55,7 @@ func (w *worker) mayReadAhead() bool {
 // known is how many events wait in lanes. w.mu is held.
 func (w *worker) known() (n uint64) {
 	for _, l := range w.lanes {
-		n += l.pending
+		n += l.waiting()
 	}
 	return n
 }

@@ -122,7 +122,7 @@ func (w *worker) fill(ctx context.Context, l *lane, limit int) bool {
 		w.wait(l, logRetry)
 		return false
 	}
-	l.fill(events, through)
+	w.lose(l.fill(events, through))
 	for _, e := range l.queue {
 		w.hold(e)
 	}

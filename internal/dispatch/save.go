@@ -72,7 +72,10 @@ func (w *worker) state() eventlog.SinkState {
 		if state.Behind == nil {
 			state.Behind = map[string]eventlog.Undone{}
 		}
-		state.Behind[key] = eventlog.Undone{Sequence: l.first, Attempts: l.attempts}
+		state.Behind[key] = eventlog.Undone{Sequence: l.first, Attempts: l.attempts, Pending: l.pending}
+	}
+	if h := &w.health; h.failing() {
+		state.Failing = &eventlog.Failing{Since: h.since, Down: h.down(), Problem: short(h.problem)}
 	}
 	return state
 }

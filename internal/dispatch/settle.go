@@ -43,11 +43,15 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 	reason := c.limits.giveUp(r.outcome, attempts, age)
 	if reason != "" && w.bury(ctx, event, reason, r.problem, attempts) {
 		w.mu.Lock()
-		defer w.mu.Unlock()
 		w.finish(l, event)
 		if !r.outcome.shows() { // the next one is not to follow at once
 			minimum, maximum := c.sink.BackoffBounds()
 			w.wait(l, backoff(attempts, minimum, maximum, r.retryAfter, w.d.random()))
+		}
+		hopeless := reason == DeadAge && w.hopeless(now)
+		w.mu.Unlock()
+		if hopeless { // nor is it, if it is as old
+			w.expireLane(ctx, c, l, now)
 		}
 		return r.outcome.shows()
 	}
@@ -106,13 +110,19 @@ func (w *worker) bury(ctx context.Context, event *eventlog.Stored, reason DeadRe
 	return true
 }
 
+// hopeless says that the sink has been failing for longer than events may be old. w.mu is held.
+func (w *worker) hopeless(now time.Time) bool {
+	return w.health.failing() && w.config.limits.tooOld(now.Sub(w.health.since))
+}
+
 // expire gives up the events of a sink that has been failing for longer than they may be old: they get no attempt of their own. w.mu is held.
 func (w *worker) expire(now time.Time) {
-	if w.inFlight > 0 || !w.config.limits.tooOld(now.Sub(w.health.since)) {
+	if w.inFlight > 0 || !w.hopeless(now) {
 		return
 	}
 	for _, l := range w.lanes {
-		if l.busy || l.since.IsZero() || !w.config.limits.tooOld(now.Sub(l.since)) {
+		// How old the first event of a lane is may have to be read.
+		if l.busy || l.retryAt.After(now) || (!l.since.IsZero() && !w.config.limits.tooOld(now.Sub(l.since))) {
 			continue
 		}
 		c := w.config

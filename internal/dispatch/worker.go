@@ -77,6 +77,8 @@ type worker struct {
 	bufferedBytes int
 	// chargedTo is the host that pays for what is held.
 	chargedTo string
+	// lost says that the loss of events was logged.
+	lost bool
 
 	reading reading
 	waiting waiting
@@ -108,8 +110,9 @@ func (d *Dispatcher) newWorker(channel types.NamespacedName, state eventlog.Sink
 // restore sets the state to work from. w.mu is held, or nobody else knows w yet.
 func (w *worker) restore(state eventlog.SinkState) {
 	w.epoch, w.position, w.lanes, w.reading.more = state.Epoch, state.Position, map[string]*lane{}, true
+	w.health = remembered(state.Failing)
 	for key, undone := range state.Behind {
-		l := restored(key, undone, state.Position.Sequence)
+		l := restoredLane(key, undone, state.Position.Sequence)
 		w.lanes[key] = l
 		w.makeReady(l)
 	}
@@ -119,14 +122,18 @@ func (w *worker) restore(state eventlog.SinkState) {
 func (w *worker) configure(ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if old := w.config; old != nil && old.suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s) {
+	old := w.config
+	if old != nil && old.suspend == ch.Spec.Suspend && reflect.DeepEqual(old.sink, s) {
 		return
 	}
 	w.config = &config{
 		suspend: ch.Spec.Suspend, sink: s.DeepCopy(), limits: limits{attempts: s.MaxAttempts(), age: s.MaxAge()}, host: hostOf(ch.Namespace, s),
 	}
 	w.charge(w.config.host)
-	w.health, w.flows = health{}, false
+	if old != nil {
+		w.health = w.health.changed()
+	}
+	w.flows = false
 	if w.config.suspend {
 		w.shed()
 	}

@@ -154,7 +154,7 @@ func TestSinkStateKeepsWhatIsBehind(t *testing.T) {
 	store(t, l, "ch", "c", 9)
 	want := eventlog.SinkState{
 		Namespace: "ns", Name: "ch", ChannelUID: "ch", Sink: "s", Position: eventlog.Position{Sequence: 9},
-		Behind: map[string]eventlog.Undone{"lane": {Sequence: 4, Attempts: 2}},
+		Behind: map[string]eventlog.Undone{"lane": {Sequence: 4, Attempts: 2, Pending: 3}},
 	}
 	if err := l.SaveSink(context.Background(), want); err != nil {
 		t.Fatal(err)

@@ -25,6 +25,18 @@ func (l *Log) NewestSequence(ctx context.Context, channelUID string) (uint64, er
 	return l.newest(ctx, channelUID)
 }
 
+// OldestSequence is that of the oldest event that is kept, of whatever channel; if there is none, that of the next one. What came before it has
+// reached the end of its retention.
+func (l *Log) OldestSequence(ctx context.Context) (uint64, error) {
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	stream, err := l.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return 0, &UnavailableError{Doing: "asking for the oldest event", Err: err}
+	}
+	return stream.CachedInfo().State.FirstSeq, nil
+}
+
 // NewestOfLanes gives the newest event of each of a channel's lanes, in their order and without bodies. It costs about as much as there are lanes,
 // however many events they hold.
 func (l *Log) NewestOfLanes(ctx context.Context, channelUID string, visit func(Stored)) error {

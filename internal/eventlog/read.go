@@ -218,17 +218,33 @@ func (l *Log) count(ctx context.Context, channelUID string, after Position) (uin
 	return count, err
 }
 
-// CountLane counts the events of a lane from one sequence to another, both included.
+// laneAttempts is how often CountLane counts again because the lane grew, or was shortened, meanwhile.
+const laneAttempts = 10
+
+// CountLane counts the events of a lane from one sequence to another, both included. It is exact, or an error.
 func (l *Log) CountLane(ctx context.Context, channelUID, lane string, first, last uint64) (uint64, error) {
 	if !isToken(channelUID) || first == 0 {
 		return 0, fmt.Errorf("events of the lane %q of channel UID %q from %d on cannot be counted", lane, channelUID, first)
 	}
 	from, err := l.countFrom(ctx, channelUID, lane, first)
-	if err != nil {
-		return 0, err
+	for range laneAttempts {
+		if err != nil {
+			return 0, err
+		}
+		beyond, err := l.countFrom(ctx, channelUID, lane, last+1)
+		if err != nil {
+			return 0, err
+		}
+		again, err := l.countFrom(ctx, channelUID, lane, first)
+		if err != nil {
+			return 0, err
+		}
+		if again == from {
+			return from - min(from, beyond), nil
+		}
+		from = again
 	}
-	beyond, err := l.countFrom(ctx, channelUID, lane, last+1)
-	return from - min(from, beyond), err
+	return 0, &UnavailableError{Doing: "counting events", Err: errors.New("the lane changes all the time")}
 }
 
 func (l *Log) countFrom(ctx context.Context, channelUID, lane string, first uint64) (count uint64, err error) {

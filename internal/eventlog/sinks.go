@@ -24,6 +24,8 @@ type SinkState struct {
 	Behind map[string]Undone
 	// Epoch of the log that Position belongs to; 0 where that does not matter yet.
 	Epoch int64
+	// Failing is since when every attempt has failed; nil if the last one was good.
+	Failing *Failing
 	// Writer names the process that stored it, where several take turns.
 	Writer string
 }
@@ -33,6 +35,18 @@ type Undone struct {
 	Sequence uint64 `json:"seq"`
 	// Attempts that failed so far.
 	Attempts int `json:"attempts,omitempty"`
+	// Pending is how many events of the lane are not done, as far as that is known: at least so many; 0 means that it is not.
+	Pending uint64 `json:"pending,omitempty"`
+}
+
+// Failing is a sink whose attempts fail.
+type Failing struct {
+	// Since is when the first of the failures was.
+	Since time.Time `json:"since"`
+	// Down says that several lanes have failed.
+	Down bool `json:"down,omitempty"`
+	// Problem is what the last attempt met, in words.
+	Problem string `json:"problem,omitempty"`
 }
 
 type sinkWire struct {
@@ -46,6 +60,8 @@ type sinkWire struct {
 	Behind map[string]Undone `json:"behind,omitempty"`
 	Epoch  int64             `json:"epoch,omitempty"`
 	Writer string            `json:"writer,omitempty"`
+
+	Failing *Failing `json:"failing,omitempty"`
 }
 
 // SaveSink stores a sink's state in place of the earlier one.
@@ -68,7 +84,7 @@ func encodeSink(s SinkState) ([]byte, error) {
 	}
 	wire := sinkWire{
 		Namespace: s.Namespace, Name: s.Name, ChannelUID: s.ChannelUID, Sink: s.Sink, Sequence: s.Position.Sequence, Behind: s.Behind,
-		Epoch: s.Epoch, Writer: s.Writer,
+		Epoch: s.Epoch, Writer: s.Writer, Failing: s.Failing,
 	}
 	if !s.Position.From.IsZero() {
 		from := s.Position.From.UTC()
@@ -192,6 +208,10 @@ func (l *Log) moveBack(state *SinkState, end uint64) bool {
 		state.Position.From = time.Time{}
 	}
 	maps.DeleteFunc(state.Behind, func(_ string, u Undone) bool { return u.Sequence > end })
+	for lane, u := range state.Behind {
+		u.Pending = 0 // some of them may be what was lost
+		state.Behind[lane] = u
+	}
 	return true
 }
 
@@ -219,7 +239,7 @@ func decodeSink(value []byte) (SinkState, error) {
 	}
 	s := SinkState{
 		Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink, Position: Position{Sequence: wire.Sequence},
-		Behind: wire.Behind, Epoch: wire.Epoch, Writer: wire.Writer,
+		Behind: wire.Behind, Epoch: wire.Epoch, Writer: wire.Writer, Failing: wire.Failing,
 	}
 	if wire.From != nil {
 		s.Position.From = *wire.From

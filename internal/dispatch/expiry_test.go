@@ -1,0 +1,145 @@
+package dispatch_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+)
+
+// For how long a sink has been failing is known across a restart and a change of the sink: its old events become dead letters, and not one for
+// each of its rare attempts.
+func TestOldEventsOfASinkThatFailsExpire(t *testing.T) {
+	const maxAge = 700 * time.Millisecond
+	for name, then := range map[string]func(*rig, *v1alpha1.TiktokChannel){
+		"after a restart": func(r *rig, ch *v1alpha1.TiktokChannel) {
+			r.restart()
+			r.apply(ch)
+		},
+		"after a change of the sink": func(r *rig, ch *v1alpha1.TiktokChannel) {
+			changed := ch.DeepCopy()
+			changed.Spec.Sinks[0].Delivery.Timeout.Duration++
+			r.apply(changed)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rc := newReceiver(t, always(503))
+			r := newRig(t, nil)
+			s := sinkOf("s", rc.URL)
+			s.Delivery.MaxAge = &metav1.Duration{Duration: maxAge}
+			s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = time.Hour, time.Hour
+			ch := channelWith(s)
+			r.apply(ch)
+			r.put(uid, "evt", 60)
+			eventually(t, "the sink is down", func() bool { return rc.tried() == 3 })
+			began := time.Now()
+			eventually(t, "its events are old", func() bool { return time.Since(began) > 2*maxAge })
+			if n := len(r.letters("s")); n != 0 {
+				t.Fatalf("%d letters already", n)
+			}
+			then(r, ch)
+			eventually(t, "all letters", func() bool { return len(r.letters("s")) == 60 })
+			for _, l := range r.letters("s") {
+				if l.Reason != string(dispatch.DeadAge) || !strings.Contains(l.Problem, "503") {
+					t.Fatalf("letter %+v", l)
+				}
+			}
+			if tried := rc.tried(); tried > 6 {
+				t.Errorf("%d attempts at a dead sink", tried)
+			}
+			eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
+		})
+	}
+}
+
+// stepped is a clock that is stepped, whose timers may ask it for the time.
+type stepped struct{ *clocktesting.FakeClock }
+
+func (s stepped) AfterFunc(d time.Duration, f func()) clock.Timer {
+	return s.FakeClock.AfterFunc(d, func() { go f() })
+}
+
+// What the event log no longer keeps although a sink has not taken it is counted and logged.
+func TestEventsThatEndBeforeTheirDeliveryAreCounted(t *testing.T) {
+	const expired = "tiktok_operator_sink_expired_events_total"
+	for name, c := range map[string]struct {
+		suspended bool
+		answer    int
+	}{"of a suspended channel": {suspended: true}, "of a sink that is down": {answer: 503}} {
+		t.Run(name, func(t *testing.T) {
+			clock := stepped{clocktesting.NewFakeClock(time.Now())}
+			rc := newReceiver(t, always(max(c.answer, 200)))
+			r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
+			eventually(t, "the start", func() bool { _, err := r.d.Known(t.Context()); return err == nil })
+			r.stop()
+			r.logOptions.MaxAge, r.logOptions.DedupWindow = 3*time.Second, time.Second
+			r.start()
+			s := sinkOf("s", rc.URL)
+			s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = time.Hour, time.Hour
+			ch := channelWith(s)
+			ch.Spec.Suspend = c.suspended
+			r.apply(ch)
+			r.put(uid, "evt", 60)
+			if c.suspended { // as of events that were there before this process
+				r.restart()
+				r.apply(ch)
+			} else {
+				eventually(t, "the sink is down", func() bool { return rc.tried() >= 3 })
+			}
+			eventually(t, "all are counted", func() bool {
+				clock.Step(time.Minute)
+				time.Sleep(50 * time.Millisecond) // the server's clock decides when they end
+				return r.metric(expired, "sink", "s") == 60
+			})
+			eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
+			if n := strings.Count(r.logged.String(), "reached the end of their retention in the event log"); n != 1 {
+				t.Errorf("it was logged %d times", n)
+			}
+			rc.set(always(200))
+			ch = ch.DeepCopy()
+			ch.Spec.Suspend = false
+			ch.Spec.Sinks[0].Delivery.Timeout.Duration++
+			r.apply(ch)
+			want := r.put(uid, "new", 3)
+			eventually(t, "what is new", func() bool { clock.Step(time.Second); return inOrder(rc.got(), want) })
+			if got := r.metric(expired, "sink", "s"); got != 60 {
+				t.Errorf("%v events count as expired", got)
+			}
+		})
+	}
+}
+
+// An event that was delivered is none that was lost, whatever became of the positions.
+func TestDeliveredEventsDoNotCountAsExpired(t *testing.T) {
+	rc := newReceiver(t, func(attempt int, w http.ResponseWriter, _ *http.Request) {
+		if attempt%4 == 0 {
+			w.WriteHeader(503)
+		}
+	})
+	r := newRig(t, nil)
+	ch := channelWith(sinkOf("s", rc.URL))
+	r.apply(ch)
+	for range 5 {
+		if _, err := r.log.Append(t.Context(), eventlog.Record{
+			ID: "one", App: "app", ChannelUID: uid, Conversation: "c0", Sink: "another", Replay: time.Now().String(), Body: body("im_receive_msg", "one", "c0"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.put(uid, time.Now().String(), 30)
+		r.restart()
+		r.apply(ch)
+	}
+	eventually(t, "all events", func() bool { return stored(t, rc.got()) == 150 })
+	eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
+	if strings.Contains(r.logged.String(), "retention") {
+		t.Errorf("events count as lost: %s", r.logged)
+	}
+}
