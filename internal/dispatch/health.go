@@ -71,6 +71,22 @@ func (h *health) failed(lane, problem string, now time.Time, probe bool, wait fu
 	}
 }
 
+// ended notes how an attempt ended, unless it was given up.
+func (w *worker) ended(o outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o != outcomeCancelled {
+		w.last = o
+	}
+}
+
+// lastOutcome is how the last attempt ended; "" before the first, and while another replica serves the channel.
+func (w *worker) lastOutcome() outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
 // failingSince is since when every attempt has failed; zero if the last one was good.
 func (w *worker) failingSince() time.Time {
 	w.mu.Lock()

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,8 +57,8 @@ func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
 
 // backlog collects the state of every sink when it is asked, so that no series outlives its sink.
 type backlog struct {
-	dispatcher               *Dispatcher
-	pending, oldest, failing *prometheus.Desc
+	dispatcher                        *Dispatcher
+	pending, oldest, failing, outcome *prometheus.Desc
 }
 
 func newBacklog(d *Dispatcher) *backlog {
@@ -70,6 +71,9 @@ func newBacklog(d *Dispatcher) *backlog {
 			"Age of the oldest event that the sink has not taken yet; 0 if there is none.", labels, nil),
 		failing: prometheus.NewDesc("tiktok_operator_sink_failing_seconds",
 			"Time for which every attempt at the sink has failed; 0 if the last one was good.", labels, nil),
+		outcome: prometheus.NewDesc("tiktok_operator_sink_last_outcome",
+			"1, with how the last attempt at the sink ended, an outcome of tiktok_operator_deliveries_total; absent before the first.",
+			append(slices.Clone(labels), "outcome"), nil),
 	}
 }
 
@@ -78,6 +82,7 @@ func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
 	ch <- b.pending
 	ch <- b.oldest
 	ch <- b.failing
+	ch <- b.outcome
 }
 
 // Collect implements prometheus.Collector.
@@ -89,6 +94,9 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(b.pending, prometheus.GaugeValue, float64(pending), labels...)
 		ch <- prometheus.MustNewConstMetric(b.oldest, prometheus.GaugeValue, age(now, since), labels...)
 		ch <- prometheus.MustNewConstMetric(b.failing, prometheus.GaugeValue, age(now, w.failingSince()), labels...)
+		if last := w.lastOutcome(); last != "" {
+			ch <- prometheus.MustNewConstMetric(b.outcome, prometheus.GaugeValue, 1, append(labels, string(last))...)
+		}
 	}
 }
 

@@ -266,6 +266,7 @@ func (w *worker) forget() {
 	w.letGoOfAll()
 	w.ctx, w.cancel = nil, nil
 	w.lanes, w.ready, w.inFlight, w.flows = map[string]*lane{}, nil, 0, false
+	w.last = ""
 	w.nextRetry, w.health, w.waiting, w.saved = time.Time{}, health{}, waiting{}, saved{}
 	// A reader that lags behind the log may need what was hinted; a turn that was waited for comes.
 	w.reading = reading{hinted: w.reading.hinted, queued: w.reading.queued}

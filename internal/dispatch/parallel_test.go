@@ -126,6 +126,9 @@ func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 	if r.metric("tiktok_operator_sink_failing_seconds", "sink", "s") <= 0 {
 		t.Error("the failing sink does not show")
 	}
+	if r.metric("tiktok_operator_sink_last_outcome", "outcome", "failed") != 1 {
+		t.Error("the last outcome does not show")
+	}
 	// Not each of a hundred conversations is tried: as many as may be under way when it goes down, and the probes.
 	if tried := rc.tried(); tried > 40 {
 		t.Errorf("%d attempts", tried)
@@ -138,6 +141,9 @@ func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 	}
 	if r.metric("tiktok_operator_sink_failing_seconds", "sink", "s") != 0 {
 		t.Error("the sink still counts as failing")
+	}
+	if r.metric("tiktok_operator_sink_last_outcome", "outcome", "delivered") != 1 || r.metric("tiktok_operator_sink_last_outcome", "outcome", "failed") != 0 {
+		t.Error("the last outcome is not shown, or not alone")
 	}
 }
 

@@ -176,6 +176,7 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 	}
 	r.trace = normalized.Trace.TraceID()
 	w.d.metrics.deliveries.WithLabelValues(string(r.outcome)).Inc()
+	w.ended(r.outcome)
 	if r.outcome == outcomeDelivered {
 		w.d.metrics.latency.Observe(max(w.d.opts.Clock.Since(event.StoredAt).Seconds(), 0))
 	}

@@ -77,6 +77,8 @@ type worker struct {
 	bufferedBytes int
 	// chargedTo is the host that pays for what is held.
 	chargedTo string
+	// last is how the last attempt ended.
+	last outcome
 	// lost says that the loss of events was logged.
 	lost bool
 
