@@ -2,8 +2,10 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,6 +14,9 @@ import (
 
 // watchHeartbeat is how often the server shows that it still watches. Twice as long after the last sign, another one does.
 const watchHeartbeat = time.Second
+
+// watchCheck is how often a watch is compared with what is stored.
+const watchCheck = 4 * time.Second
 
 // Watch calls notify for each event that is stored from now on, by any process: the channel it belongs to and its sequence, about in the order
 // of storing. A sequence of 0 means that an event may have been stored, or may soon be. notify must not block. It returns when the context
@@ -44,6 +49,8 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 	if err != nil {
 		return &UnavailableError{Doing: "watching for events", Err: err}
 	}
+	var seen atomic.Uint64
+	seen.Store(stream.CachedInfo().State.LastSeq)
 	consuming, err := consumer.Consume(func(m jetstream.Msg) {
 		uid, ok := channelOf(m.Subject())
 		if !ok {
@@ -53,6 +60,7 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 		if err != nil {
 			return
 		}
+		seen.Store(meta.Sequence.Stream)
 		notify(uid, meta.Sequence.Stream)
 	}, jetstream.PullHeartbeat(watchHeartbeat), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 		l.opts.Log.V(1).Info("watching for events was interrupted, and goes on", "reason", fmt.Sprint(err))
@@ -64,14 +72,45 @@ func (l *Log) Watch(ctx context.Context, ready func(), notify func(channelUID st
 	if ready != nil {
 		ready()
 	}
+	checking, cancel := context.WithCancel(ctx)
+	defer cancel()
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-ended:
 		return ErrRenewed
 	case <-consuming.Closed():
-		return &UnavailableError{Doing: "watching for events", Err: fmt.Errorf("the subscription was closed")}
+		return &UnavailableError{Doing: "watching for events", Err: errors.New("the subscription was closed")}
+	case <-l.stuck(checking, &seen):
+		return &UnavailableError{Doing: "watching for events", Err: errors.New("events are stored, and the server tells of none")}
 	}
+}
+
+// stuck is closed when a watch has seen nothing between two checks, although the leader of the stream had something newer at both. A subscription may
+// survive the loss of servers in name only: it is alive by its heartbeats, and gives nothing. Nobody else would notice: what is stored then would
+// wait for the next thing to happen.
+func (l *Log) stuck(ctx context.Context, seen *atomic.Uint64) <-chan struct{} {
+	stuck := make(chan struct{})
+	go func() {
+		for behind := uint64(0); ; {
+			if pause(ctx, watchCheck); ctx.Err() != nil {
+				return
+			}
+			newest, _, err := l.newestOfLeader(ctx, eventsStream, eventsPrefix+">")
+			now := seen.Load()
+			switch {
+			case err != nil: // others notice that
+			case newest <= now:
+				behind = 0
+			case behind == now+1:
+				close(stuck)
+				return
+			default:
+				behind = now + 1
+			}
+		}
+	}()
+	return stuck
 }
 
 // watchers are told of what this process stores.
