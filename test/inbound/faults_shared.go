@@ -10,7 +10,7 @@ import (
 const (
 	// takeOver is within what the others must have taken over what a replica or a server leaves that ends, and findOut within what they must have
 	// where a server is there and does nothing. It takes about ten and twenty seconds on a machine that has little else to do.
-	takeOver, findOut = 30 * time.Second, time.Minute
+	takeOver, findOut = 90 * time.Second, 2 * time.Minute
 	// unlearned is for how long a replica that reaches nobody goes on delivering at most, by what package ownership says: its leases last seven
 	// seconds, and what is under way then has two more.
 	unlearned = 10 * time.Second

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if given := flag.Lookup("test.parallel"); given.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", "6") // the tests wait for a good part of their time
+		_ = flag.Set("test.parallel", "4") // the tests wait for a good part of their time
 	}
 	code, err := runSuite(m)
 	if err != nil {
