@@ -19,7 +19,7 @@ const (
 
 // measureAccept sends webhooks to the webhook binary and to the reference program in turns, in both modes of syncing to the disk.
 func measureAccept(ctx context.Context, s *stage, o options, rep *report) error {
-	channels, err := s.createBusinesses(ctx, nil)
+	channels, err := s.createBusinesses(ctx, businesses, nil)
 	if err != nil {
 		return err
 	}

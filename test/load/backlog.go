@@ -47,7 +47,7 @@ func measureBacklog(ctx context.Context, s *stage, o options, rep *report) error
 		return err
 	}
 	b.address = fmt.Sprintf("127.0.0.1:%d", ports[0])
-	if b.channels, err = s.createBusinesses(ctx, func(ch *v1alpha1.TiktokChannel) {
+	if b.channels, err = s.createBusinesses(ctx, o.backlogChannels, func(ch *v1alpha1.TiktokChannel) {
 		backoff := &v1alpha1.Backoff{Min: &metav1.Duration{Duration: time.Second}, Max: &metav1.Duration{Duration: 2 * time.Second}}
 		ch.Spec.Sinks = []v1alpha1.Sink{{Name: "load", URI: "http://" + b.address + "/", Delivery: &v1alpha1.Delivery{Backoff: backoff}}}
 	}); err != nil {
@@ -132,7 +132,7 @@ func (b *backlogged) store(ctx context.Context, log *eventlog.Log, n int) error 
 	}
 	id, conversation := cloudevent.Identify(envelope, body)
 	_, err = log.Append(ctx, eventlog.Record{
-		ID: id, App: appName, BusinessID: envelope.UserOpenID, ChannelUID: string(b.channels[n%backlogConversations%businesses].UID),
+		ID: id, App: appName, BusinessID: envelope.UserOpenID, ChannelUID: string(b.channels[n%backlogConversations%b.backlogChannels].UID),
 		Conversation: conversation, Event: envelope.Event, ReceivedAt: time.Now(), Body: body,
 	})
 	return err

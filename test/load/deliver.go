@@ -35,7 +35,7 @@ func measureDeliver(ctx context.Context, s *stage, o options, rep *report) error
 	if d.sink, err = s.openSink(ctx); err != nil {
 		return err
 	}
-	if d.channels, err = s.createBusinesses(ctx, func(ch *v1alpha1.TiktokChannel) {
+	if d.channels, err = s.createBusinesses(ctx, businesses, func(ch *v1alpha1.TiktokChannel) {
 		ch.Spec.Suspend = true // events are stored, and delivered when it ends
 		ch.Spec.Sinks = []v1alpha1.Sink{{Name: "load", URI: d.sink.url}}
 	}); err != nil {

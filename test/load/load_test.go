@@ -95,7 +95,7 @@ func TestParse(t *testing.T) {
 	if o, err = parse(nil); err != nil || len(o.suites) != len(suites) {
 		t.Errorf("no name means all suites: %+v, error %v", o, err)
 	}
-	for _, args := range [][]string{{"chanels"}, {"-channels=0"}, {"-rate=5000"}, {"-rounds=0"}} {
+	for _, args := range [][]string{{"chanels"}, {"-channels=0"}, {"-rate=5000"}, {"-rounds=0"}, {"-backlog-channels=10001"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v is accepted", args)
 		}

@@ -42,6 +42,7 @@ type options struct {
 	away                   time.Duration
 	fault                  string
 	backlog                int
+	backlogChannels        int
 }
 
 func main() {
@@ -104,6 +105,7 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.crashes, "crashes", 10, "faults: how often the webhook binary is killed, and restarted")
 	fs.StringVar(&o.fault, "fault", "", "faults: the only one to take, by its name in the table")
 	fs.IntVar(&o.backlog, "backlog", 1_000_000, "backlog: how many events wait")
+	fs.IntVar(&o.backlogChannels, "backlog-channels", businesses, "backlog: of how many channels they are")
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
 			return o, err
@@ -129,6 +131,9 @@ func parse(args []string) (options, error) {
 	}
 	if o.conversations < 1 || o.away <= 0 || o.crashes < 1 || o.backlog < 1 {
 		return o, errors.New("-conversations, -away, -crashes and -backlog must be positive")
+	}
+	if o.backlogChannels < 1 || o.backlogChannels > backlogConversations {
+		return o, fmt.Errorf("-backlog-channels is 1 to %d, the number of conversations", backlogConversations)
 	}
 	if o.senders < 1 || o.rounds < 1 || o.round <= 0 || o.events < 1 {
 		return o, errors.New("-senders, -rounds, -round and -events must be positive")

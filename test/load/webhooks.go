@@ -151,8 +151,8 @@ func (w *webhookSender) sendMany(ctx context.Context, senders int, next *atomic.
 	return out, failure
 }
 
-// createBusinesses makes an app and the channels of all businesses, as a manager leaves them. change may alter them.
-func (s *stage) createBusinesses(ctx context.Context, change func(*v1alpha1.TiktokChannel)) ([]*v1alpha1.TiktokChannel, error) {
+// createBusinesses makes an app and the channels of a number of businesses, as a manager leaves them. change may alter them.
+func (s *stage) createBusinesses(ctx context.Context, n int, change func(*v1alpha1.TiktokChannel)) ([]*v1alpha1.TiktokChannel, error) {
 	app := &v1alpha1.TiktokApp{
 		ObjectMeta: metav1.ObjectMeta{Name: appName},
 		Spec: v1alpha1.TiktokAppSpec{
@@ -169,7 +169,7 @@ func (s *stage) createBusinesses(ctx context.Context, change func(*v1alpha1.Tikt
 		},
 		app,
 	}
-	channels := make([]*v1alpha1.TiktokChannel, businesses)
+	channels := make([]*v1alpha1.TiktokChannel, n)
 	for i := range channels {
 		channels[i] = &v1alpha1.TiktokChannel{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "load", Name: fmt.Sprintf("shop-%d", i)},
@@ -178,19 +178,22 @@ func (s *stage) createBusinesses(ctx context.Context, change func(*v1alpha1.Tikt
 		if change != nil {
 			change(channels[i])
 		}
-		objects = append(objects, channels[i])
 	}
 	for _, object := range objects {
 		if err := s.k8s.Create(ctx, object); err != nil {
 			return nil, fmt.Errorf("creating %T: %w", object, err)
 		}
 	}
-	for i, ch := range channels {
+	return channels, parallel(ctx, n, func(ctx context.Context, i int) error {
+		ch := channels[i]
+		if err := s.k8s.Create(ctx, ch); err != nil {
+			return fmt.Errorf("creating a channel: %w", err)
+		}
 		base := ch.DeepCopy()
 		ch.Status.BusinessID = fmt.Sprintf("load-business-%d", i)
 		if err := s.k8s.Status().Patch(ctx, ch, client.MergeFrom(base)); err != nil {
-			return nil, fmt.Errorf("giving a channel its business: %w", err)
+			return fmt.Errorf("giving a channel its business: %w", err)
 		}
-	}
-	return channels, nil
+		return nil
+	})
 }
