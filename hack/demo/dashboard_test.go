@@ -40,7 +40,6 @@ func TestDashboardShowsTheTour(t *testing.T) {
 	if binary == "" {
 		t.Skip("PROMETHEUS names no binary: make dashboard builds one")
 	}
-	t.Chdir(filepath.Join("..", ".."))
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	questions := dashboardQuestions(t)

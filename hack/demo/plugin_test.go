@@ -39,7 +39,6 @@ func TestPlugin(t *testing.T) {
 	if os.Getenv("KUBECONFIG") != "" {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
-	t.Chdir(filepath.Join("..", ".."))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{tokenLife: time.Hour, logLevel: "info"}}}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +76,6 @@ func TestTraces(t *testing.T) {
 	if os.Getenv("KUBECONFIG") != "" {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
-	t.Chdir(filepath.Join("..", ".."))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	spans := &collected{}
