@@ -163,11 +163,21 @@ func (*Dispatcher) NeedLeaderElection() bool { return false }
 // Start loads the positions, then delivers until the context ends. It returns when no delivery is under way any more and all positions are
 // stored; the event log must stay open until then.
 func (d *Dispatcher) Start(ctx context.Context) error {
-	if err := d.load(ctx); err != nil {
-		if ctx.Err() != nil { // the process ends before anything began
+	for {
+		err := d.load(ctx)
+		var unavailable *eventlog.UnavailableError
+		switch {
+		case err == nil:
+		case ctx.Err() != nil: // the process ends before anything began
 			return nil
+		case errors.As(err, &unavailable): // as while the servers elect a leader
+			d.opts.Logger.Error(err, "deliveries cannot begin; trying again")
+			d.pause(ctx)
+			continue
+		default:
+			return err
 		}
-		return err
+		break
 	}
 	// Attempts outlive ctx by the grace.
 	attempts, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -229,13 +239,18 @@ func (d *Dispatcher) watch(ctx, attempts context.Context) {
 			continue
 		}
 		d.opts.Logger.Error(err, "the event log cannot be watched; trying again")
-		again := make(chan struct{})
-		timer := d.opts.Clock.AfterFunc(watchRetry, func() { close(again) })
-		select {
-		case <-ctx.Done():
-		case <-again:
-		}
-		timer.Stop()
+		d.pause(ctx)
+	}
+}
+
+// pause waits before the event log is tried again.
+func (d *Dispatcher) pause(ctx context.Context) {
+	again := make(chan struct{})
+	timer := d.opts.Clock.AfterFunc(watchRetry, func() { close(again) })
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-again:
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -120,74 +122,64 @@ func (l *Log) DeleteSink(ctx context.Context, channelUID, sink string) error {
 // Sinks lists the state of all sinks. A position beyond the log's end, which a power cut can leave where Fsync is an interval, is moved back
 // to the end, so that no new event is taken for a delivered one.
 func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
+	const doing = "listing sinks"
 	events, err := l.js.Stream(ctx, eventsStream)
 	if err != nil {
-		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
+		return nil, &UnavailableError{Doing: doing, Err: err}
 	}
 	end := events.CachedInfo().State.LastSeq
-	stream, err := l.js.Stream(ctx, sinksStream)
-	if err != nil {
-		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
-	}
-	if stream.CachedInfo().State.Msgs == 0 {
-		return nil, nil
-	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
-	if err != nil {
-		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return nil, &UnavailableError{Doing: "listing sinks", Err: err}
-	}
-	defer messages.Stop()
 	var states []SinkState
-	for last := uint64(0); ; {
-		m, err := nextWithin(ctx, messages, listPatience)
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			// What was to come may have been removed since it was counted.
-			info, err := consumer.Info(ctx)
-			if err != nil {
-				return nil, &UnavailableError{Doing: "listing sinks", Err: err}
-			}
-			if info.NumPending == 0 && info.Delivered.Consumer <= last {
-				return dedupe(states), nil
-			}
-			continue
-		}
-		if err != nil {
-			return nil, &UnavailableError{Doing: "listing sinks", Err: err}
-		}
-		state, err := decodeSink(m.Data())
+	read, lagging := uint64(0), 0
+	for {
+		newest, _, err := l.newestOfLeader(ctx, sinksStream, sinksFilter)
 		if err != nil {
 			return nil, err
 		}
-		// On an external server, others store while this is read: LoadSink looks at the end after the position.
-		l.beginAnew(&state)
-		if l.server != nil && l.moveBack(&state, end) {
-			if err := l.SaveSink(ctx, state); err != nil {
+		if newest <= read {
+			break
+		}
+		// Whoever else stores meanwhile need not be waited for.
+		before := read
+		for more := true; more && read < newest; {
+			request := getRequest{NextFor: sinksFilter, Sequence: read + 1, Batch: maxBatch}
+			more = false
+			if err := l.batch(ctx, sinksStream, doing, request, func(m *nats.Msg, following uint64) (err error) {
+				if read, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+					return fmt.Errorf("%s: the server names no sequence: %w", doing, err)
+				}
+				more = following > 0
+				state, err := decodeSink(m.Data)
+				states = append(states, state)
+				return err
+			}); err != nil {
 				return nil, err
 			}
 		}
-		states = append(states, state)
-		meta, err := m.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("listing sinks: %w", err)
+		if read >= newest {
+			break
 		}
-		if last = meta.Sequence.Consumer; meta.NumPending == 0 {
-			return dedupe(states), nil
+		if read == before { // the server that answers lags, or what was the newest has been removed
+			if lagging++; lagging == lagAttempts {
+				return nil, &UnavailableError{Doing: doing, Err: errLags}
+			}
+			pause(ctx, lagPause)
 		}
 	}
+	states = dedupe(states)
+	for i := range states {
+		// On an external server, others store while this is read: LoadSink looks at the end after the position.
+		l.beginAnew(&states[i])
+		if l.server != nil && l.moveBack(&states[i], end) {
+			if err := l.SaveSink(ctx, states[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return states, nil
 }
 
-// listPatience is how long nothing may come before it is looked whether anything is still to come.
-const listPatience = 500 * time.Millisecond
-
-func nextWithin(ctx context.Context, messages jetstream.MessagesContext, d time.Duration) (jetstream.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	return messages.Next(jetstream.NextContext(ctx))
-}
+// sinksFilter is for the states of all sinks.
+const sinksFilter = sinksPrefix + "*.*"
 
 // beginAnew takes the position in a log that was lost to the beginning of the one that took its place: all of it is new.
 func (l *Log) beginAnew(state *SinkState) {
