@@ -12,8 +12,8 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 )
 
-// run delivers a lane in a goroutine of its own, at a place that was taken. probe says that the sink is down and this attempt is to find out whether it still is. w.mu is
-// held.
+// run delivers a lane in a goroutine of its own, at a place that was taken. probe says that the sink is down and this attempt is to find out
+// whether it still is. w.mu is held.
 func (w *worker) run(l *lane, probe bool) bool {
 	host := w.config.host
 	ok := w.spawn(func(ctx context.Context) {
