@@ -98,7 +98,9 @@ func (s *served) do(method, address, contentType string, body []byte, header map
 		for name, value := range header {
 			r.Header.Set(name, value)
 		}
-		resp, err := http.DefaultClient.Do(r)
+		// The default client's connections are closed whenever a test server of any test is.
+		own := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := own.Do(r)
 		if err != nil {
 			s.Error(err)
 			done <- reply{}
