@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/messagingapi"
+	"github.com/tiktok-operator/tiktok-operator/internal/outbound/outboundtest"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
@@ -136,11 +137,13 @@ func TestMessagesAreListedInPages(t *testing.T) {
 		s.wantProblem(path+"/"+id, http.StatusNotFound, "not-found")
 	}
 	// A message that was sent is found by TikTok's id and by the operator's.
-	sender := s.Bench
-	sent, err := sender.Send(sender.Sender(changeNothing), sender.Request("key", "answer"))
+	// Another process sends it: this one is not the one that would wait until it is stored.
+	sender := s.Bench.Sender(changeNothing)
+	sent, err := s.Bench.Send(sender, s.Bench.Request("key", "answer"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	sender.AwaitStored(t.Context(), outboundtest.Channel(), s.Conversation)
 	for _, id := range []string{sent.SendID, sent.MessageID} {
 		s.into(path+"/"+id, &one)
 		if one.SendID != sent.SendID || one.IdempotencyKey != "key" {
