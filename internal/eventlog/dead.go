@@ -59,7 +59,7 @@ func (l *Log) AddDeadLetter(ctx context.Context, d DeadLetter) error {
 	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	if _, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(deadStream)); err != nil {
+	if _, err := l.publish(ctx, m, deadStream); err != nil {
 		return classify("storing a dead letter", err)
 	}
 	return nil

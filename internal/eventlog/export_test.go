@@ -8,6 +8,12 @@ func (o Options) WithJobAckWait(d time.Duration) Options {
 	return o
 }
 
+// WithProcessPatience sets how long a server may be storing one message.
+func (o Options) WithProcessPatience(d time.Duration) Options {
+	o.processPatience = d
+	return o
+}
+
 // URL that the log was opened with.
 func (l *Log) URL() string { return l.opts.URL }
 

@@ -86,7 +86,7 @@ func (l *Log) AddJob(ctx context.Context, j Job) error {
 	m.Header.Set(jetstream.MsgIDHeader, digest("job", j.Kind, j.ChannelUID, j.ID))
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
-	if _, err := l.js.PublishMsg(ctx, m, jetstream.WithExpectStream(jobsStream)); err != nil {
+	if _, err := l.publish(ctx, m, jobsStream); err != nil {
 		if size, limit := int64(m.Size()), l.conn.MaxPayload(); tooLarge(err, size, limit) {
 			return &TooLargeError{Size: size, Limit: limit}
 		}

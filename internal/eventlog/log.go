@@ -31,6 +31,7 @@ type Log struct {
 
 	// The keeping of an external server's streams, and of the connections to it.
 	reconnected chan struct{}
+	doubts      chan inProcess
 	stopKeeping context.CancelFunc
 	keeping     sync.WaitGroup
 
@@ -48,7 +49,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	l := &Log{opts: opts, streams: map[string]jetstream.Stream{}, reconnected: make(chan struct{}, 1)}
+	l := &Log{opts: opts, streams: map[string]jetstream.Stream{}, reconnected: make(chan struct{}, 1), doubts: make(chan inProcess, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -88,6 +89,7 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 		l.stopKeeping = stop
 		l.keeping.Go(func() { l.keep(keeping) })
+		l.keeping.Go(func() { l.deposeStuck(keeping) })
 		l.keeping.Go(func() { l.leaveIsolated(keeping, "append", l.conn) })
 		l.keeping.Go(func() { l.leaveIsolated(keeping, "read", l.readConn) })
 	}

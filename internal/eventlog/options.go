@@ -93,6 +93,8 @@ type Options struct {
 
 	// jobAckWait is after how long without a sign of life a job counts as abandoned; 0 means defaultJobAckWait.
 	jobAckWait time.Duration
+	// processPatience is how long a server may be storing one message; 0 means defaultProcessPatience.
+	processPatience time.Duration
 }
 
 func (o *Options) complete() error {
@@ -121,6 +123,9 @@ func (o *Options) complete() error {
 	}
 	if o.jobAckWait == 0 {
 		o.jobAckWait = defaultJobAckWait
+	}
+	if o.processPatience == 0 {
+		o.processPatience = defaultProcessPatience
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}

@@ -20,10 +20,18 @@ type ack struct {
 	duplicate bool
 }
 
-// publish has the server store a message in a stream, and waits for its answer. It is jetstream's PublishMsg without what that costs beyond the
-// request: every webhook waits for it. That the stream is the right one is seen in the answer, where a header would have the server search
-// every message for it.
+// publish has the server store a message in a stream, and waits for its answer.
 func (l *Log) publish(ctx context.Context, m *nats.Msg, stream string) (ack, error) {
+	a, err := l.request(ctx, m, stream)
+	if isInProcess(err) {
+		l.doubt(stream, m)
+	}
+	return a, err
+}
+
+// request is jetstream's PublishMsg without what that costs beyond the request: every webhook waits for it. That the stream is the right one is
+// seen in the answer, where a header would have the server search every message for it.
+func (l *Log) request(ctx context.Context, m *nats.Msg, stream string) (ack, error) {
 	answer, err := l.conn.RequestMsgWithContext(ctx, m)
 	if errors.Is(err, nats.ErrNoResponders) { // no stream has a leader at the moment: the library knows how long to wait
 		var late *jetstream.PubAck
