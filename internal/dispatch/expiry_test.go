@@ -1,7 +1,10 @@
 package dispatch_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,5 +144,109 @@ func TestDeliveredEventsDoNotCountAsExpired(t *testing.T) {
 	eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
 	if strings.Contains(r.logged.String(), "retention") {
 		t.Errorf("events count as lost: %s", r.logged)
+	}
+}
+
+// slowLetters is a log whose dead letters wait for a word.
+type slowLetters struct {
+	dispatch.EventLog
+	begun, goOn chan struct{}
+}
+
+func (s slowLetters) AddDeadLetter(ctx context.Context, d eventlog.DeadLetter) error {
+	s.begun <- struct{}{}
+	<-s.goOn
+	return s.EventLog.AddDeadLetter(ctx, d)
+}
+
+// tell stores one event.
+func (r *rig) tell(id, conversation string) {
+	r.t.Helper()
+	if _, err := r.log.Append(r.t.Context(), eventlog.Record{
+		ID: id, App: "app", ChannelUID: uid, Conversation: conversation, Event: "im_receive_msg", Body: body("im_receive_msg", id, conversation),
+	}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// oldAndDown is a rig that is stopped, with one event in each of n conversations of a sink that is down, all older than they may be.
+func oldAndDown(t *testing.T, rc *receiver, n int) (*rig, *v1alpha1.TiktokChannel) {
+	t.Helper()
+	const maxAge = 700 * time.Millisecond
+	r := newRig(t, nil)
+	s := sinkOf("s", rc.URL)
+	s.Delivery.MaxAge = &metav1.Duration{Duration: maxAge}
+	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 100*time.Millisecond, 100*time.Millisecond
+	ch := channelWith(s)
+	r.apply(ch)
+	for i := range n {
+		r.tell(fmt.Sprint("old-", i), fmt.Sprint("c", i))
+	}
+	eventually(t, "the sink is down", func() bool { return rc.tried() >= 3 })
+	r.stop()
+	began := time.Now()
+	eventually(t, "its events are old", func() bool { return time.Since(began) > 2*maxAge })
+	return r, ch
+}
+
+// Conversations whose old events expired go on with their next ones.
+func TestWhatFollowsExpiredEventsIsNotLost(t *testing.T) {
+	const n = 16
+	rc := newReceiver(t, always(503))
+	r, ch := oldAndDown(t, rc, n)
+	r.start()
+	r.apply(ch)
+	eventually(t, "all letters", func() bool { return len(r.letters("s")) == n })
+	tried := rc.tried()
+	for i := range n {
+		r.tell(fmt.Sprint("new-", i), fmt.Sprint("c", i))
+	}
+	eventually(t, "two more attempts", func() bool { return rc.tried() >= tried+2 })
+	rc.set(always(200))
+	eventually(t, "all new events, or letters of those that have become too old", func() bool {
+		kept := map[string]bool{}
+		for _, id := range rc.got() {
+			kept[id] = true
+		}
+		for _, l := range r.letters("s") {
+			kept[l.Record.ID] = true
+		}
+		return len(kept) == 2*n
+	})
+	eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
+}
+
+// An event that is being given up is not delivered meanwhile, though the sink is changed and has come back.
+func TestExpiringEventsAreNotDelivered(t *testing.T) {
+	const n = 4
+	rc := newReceiver(t, always(503))
+	r, ch := oldAndDown(t, rc, n)
+	begun, goOn := make(chan struct{}, n), make(chan struct{})
+	r.wrap = func(l *eventlog.Log) dispatch.EventLog { return slowLetters{l, begun, goOn} }
+	r.start()
+	r.apply(ch)
+	<-begun // the event that was tried
+	goOn <- struct{}{}
+	<-begun // one that was not
+	rc.set(always(200))
+	tried := rc.tried()
+	changed := ch.DeepCopy()
+	changed.Spec.Sinks[0].Delivery.MaxAge.Duration = time.Hour
+	r.apply(changed)
+	eventually(t, "the others", func() bool { return len(rc.got()) >= n-2 })
+	close(goOn)
+	eventually(t, "two letters", func() bool { return len(r.letters("s")) == 2 })
+	for i := range n {
+		r.tell(fmt.Sprint("new-", i), fmt.Sprint("c", i))
+	}
+	eventually(t, "what follows", func() bool { return len(rc.got()) >= n-2+n })
+	got := rc.got()
+	for _, l := range r.letters("s") {
+		if slices.Contains(got, l.Record.ID) {
+			t.Errorf("%s was delivered and given up", l.Record.ID)
+		}
+	}
+	if len(got) != n-2+n || rc.tried() != tried+len(got) {
+		t.Errorf("%d attempts delivered %q", rc.tried()-tried, got)
 	}
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,9 +31,18 @@ func (w *worker) run(l *lane, probe bool) bool {
 		w.makeReady(l)
 		return false
 	}
+	w.occupy(l)
+	return true
+}
+
+// occupy marks a lane as being worked on, by one goroutine: in the queue for that, another would take it too. w.mu is held.
+func (w *worker) occupy(l *lane) {
+	if l.ready {
+		w.ready = slices.DeleteFunc(w.ready, func(other *lane) bool { return other == l })
+		l.ready = false
+	}
 	l.busy = true
 	w.inFlight++
-	return true
 }
 
 // leave gives a lane back after a run. w.mu is held.

@@ -134,8 +134,7 @@ func (w *worker) expire(now time.Time) {
 			w.save(ctx, false)
 		})
 		if ok {
-			l.busy = true
-			w.inFlight++
+			w.occupy(l)
 		}
 		return // one after the other
 	}
