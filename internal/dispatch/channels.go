@@ -52,9 +52,13 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 		return w, nil
 	}
 	if !known {
+		epoch := d.opts.Log.Epoch()
+		position, err := d.opts.Log.Since(ctx, string(key.uid), newSinkOverlap)
+		if err != nil {
+			return nil, err
+		}
 		state = eventlog.SinkState{
-			Namespace: channel.Namespace, Name: channel.Name, ChannelUID: string(key.uid), Sink: key.sink,
-			Position: eventlog.Position{From: d.opts.Clock.Now().Add(-newSinkOverlap)}, Epoch: d.opts.Log.Epoch(),
+			Namespace: channel.Namespace, Name: channel.Name, ChannelUID: string(key.uid), Sink: key.sink, Position: position, Epoch: epoch,
 		}
 		if d.shared == nil { // else it is stored by the replica that serves the channel
 			if err := d.opts.Log.SaveSink(ctx, state); err != nil {

@@ -22,6 +22,8 @@ import (
 // EventLog is what the Dispatcher needs of the event log. *eventlog.Log is one.
 type EventLog interface {
 	Events(ctx context.Context, q eventlog.Query) (events []*eventlog.Stored, more bool, err error)
+	// Since is the position of a time ago, by the log's clock.
+	Since(ctx context.Context, channelUID string, ago time.Duration) (eventlog.Position, error)
 	Pending(ctx context.Context, channelUID string, after eventlog.Position) (eventlog.Backlog, error)
 	OldestSequence(ctx context.Context) (uint64, error)
 	CountLane(ctx context.Context, channelUID, lane string, first, last uint64) (uint64, error)

@@ -29,6 +29,7 @@ import (
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -655,12 +656,22 @@ func TestRemovedSinksAndChannelsAreForgotten(t *testing.T) {
 	}
 }
 
+// It does so by the log's clock: what this machine takes for the time may be far from it.
 func TestNewSinkBeginsShortlyBeforeItWasSeen(t *testing.T) {
-	rc := newReceiver(t, nil)
-	r := newRig(t, nil)
-	want := r.put(uid, "just-before", 2) // another replica knew the channel a moment earlier
-	r.apply(channelWith(sinkOf("s", rc.URL)))
-	eventually(t, "what was stored just before", func() bool { return inOrder(rc.got(), want) })
+	for name, off := range map[string]time.Duration{"right": 0, "ahead": time.Hour, "behind": -time.Hour} {
+		t.Run("clock "+name, func(t *testing.T) {
+			rc := newReceiver(t, nil)
+			clock := stepped{clocktesting.NewFakeClock(time.Now().Add(off))}
+			r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
+			want := r.put(uid, "just-before", 2) // another replica knew the channel a moment earlier
+			r.apply(channelWith(sinkOf("s", rc.URL)))
+			want = append(want, r.put(uid, "after", 4)...)
+			eventually(t, "what was stored just before, and what follows", func() bool {
+				clock.Step(time.Millisecond)
+				return inOrder(rc.got(), want)
+			})
+		})
+	}
 }
 
 func TestShutdownLetsAnAttemptFinish(t *testing.T) {

@@ -501,3 +501,40 @@ func TestWatchTellsOfDoubt(t *testing.T) {
 		t.Errorf("an event that may be stored is told as event %d", sequence)
 	}
 }
+
+func TestSinceIsBeforeWhatWasStoredSince(t *testing.T) {
+	t.Parallel()
+	l := open(t, eventlog.Options{DataDir: t.TempDir()})
+	since := func(ago time.Duration) uint64 {
+		t.Helper()
+		p, err := l.Since(t.Context(), uid, ago)
+		if err != nil || !p.From.IsZero() {
+			t.Fatalf("%+v %v", p, err)
+		}
+		return p.Sequence
+	}
+	if got := since(time.Minute); got != 0 {
+		t.Errorf("of an empty log it is %d", got)
+	}
+	other := record("0")
+	other.ChannelUID = "other"
+	appendRecord(t, l, other)
+	if got := since(time.Minute); got != 1 {
+		t.Errorf("without events of the channel it is %d, want the end", got)
+	}
+	appendRecord(t, l, record("1"))
+	appendRecord(t, l, record("2"))
+	if got := since(time.Minute); got != 1 {
+		t.Errorf("a minute ago it is %d, want 1", got)
+	}
+	events := all(t, l, uid)
+	began := events[1].StoredAt
+	eventually(t, "time to pass", func() bool { return time.Since(began) > 30*time.Millisecond })
+	appendRecord(t, l, record("3"))
+	if got, want := since(time.Since(began)-time.Millisecond), uint64(3); got != want {
+		t.Errorf("it is %d, want %d", got, want)
+	}
+	if got := since(0); got != 4 {
+		t.Errorf("now it is %d, want the end", got)
+	}
+}

@@ -57,6 +57,29 @@ func (l *Log) Next(ctx context.Context, channelUID string, after Position) (*Sto
 	return l.next(ctx, eventsStream, after.request(channelFilter(channelUID)))
 }
 
+// Since is the position after which those events of a channel begin that were stored within a time before now, by the clock of whoever stores
+// them: this machine's may be another one, or be set.
+func (l *Log) Since(ctx context.Context, channelUID string, ago time.Duration) (Position, error) {
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	stream, err := l.js.Stream(ctx, eventsStream)
+	if err != nil {
+		return Position{}, &UnavailableError{Doing: "looking at the stream " + eventsStream, Err: err}
+	}
+	now := stream.CachedInfo()
+	events, _, err := l.Events(ctx, Query{
+		ChannelUID: channelUID, After: Position{From: now.TimeStamp.Add(-ago)}, Limit: 1, MaxBytes: 1, Certain: true,
+	})
+	switch {
+	case err != nil:
+		return Position{}, err
+	case len(events) > 0:
+		return Position{Sequence: events[0].Sequence - 1}, nil
+	default:
+		return Position{Sequence: now.State.LastSeq}, nil
+	}
+}
+
 // maxBatch is the most that one read brings.
 const maxBatch = 2000
 
