@@ -84,17 +84,20 @@ func TestSpecChangeRegistersAtOnce(t *testing.T) {
 	b.calls(updateEndpoint, 2)
 }
 
-// TestExternalRegistrationIsNeverWritten: what TikTok has is shown, and is left alone.
+// TestExternalRegistrationIsNeverWritten: what TikTok has is shown, no more is claimed, and it is left alone.
 func TestExternalRegistrationIsNeverWritten(t *testing.T) {
 	b := newAppBench(t, registeredByOthers)
-	for _, c := range []struct{ registered, words string }{
-		{"", "TikTok has none: register status.webhookURL there"},
-		{"https://elsewhere.example.com/hook", "TikTok delivers to https://elsewhere.example.com/hook."},
-		{b.app.WebhookURL(), "TikTok delivers to status.webhookURL."},
+	for _, c := range []struct {
+		registered, words string
+		status            metav1.ConditionStatus
+	}{
+		{"", "TikTok names none: register status.webhookURL there", metav1.ConditionUnknown},
+		{b.app.WebhookURL(), "TikTok delivers to status.webhookURL.", metav1.ConditionTrue},
+		{"https://elsewhere.example.com/hook", "TikTok delivers to https://elsewhere.example.com/hook.", metav1.ConditionUnknown},
 	} {
 		b.sim.SetWebhook(messages, c.registered)
 		b.pass()
-		b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonExternallyManaged, c.words)
+		b.want(v1alpha1.WebhookRegisteredCondition, c.status, v1alpha1.ReasonExternallyManaged, c.words)
 		b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 		if got := b.status().RegisteredCallbackURL; got != c.registered || b.sim.Webhook(messages) != c.registered {
 			t.Errorf("registeredCallbackURL %q, TikTok has %q, want %q", got, b.sim.Webhook(messages), c.registered)
@@ -108,6 +111,50 @@ func TestExternalRegistrationIsNeverWritten(t *testing.T) {
 	if e := b.drain(); e != "" {
 		t.Errorf("events %q", e)
 	}
+}
+
+// TestRegistrationIsHandedOver: what was true of the operator's own registration is not claimed of one that was left to others, and the other way
+// round. The app serves its channels through both turns, and through the hour in which TikTok cannot be asked.
+func TestRegistrationIsHandedOver(t *testing.T) {
+	const elsewhere = "https://elsewhere.example.com/hook"
+	b := healthy(t)
+	b.sim.SetWebhook(messages, elsewhere)
+	b.edit(registeredByOthers)
+	b.pass()
+	b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionUnknown, v1alpha1.ReasonExternallyManaged, "TikTok delivers to "+elsewhere)
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	b.absent(v1alpha1.StalledCondition, v1alpha1.ReconcilingCondition)
+
+	b.writes.take()
+	b.network.silent = true
+	b.run(time.Hour, b.app)
+	b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionUnknown, v1alpha1.ReasonExternallyManaged, "TikTok delivers to "+elsewhere)
+	if n := b.writes.take(); n != 0 {
+		t.Errorf("%d writes while TikTok could not be asked", n)
+	}
+	b.network.silent = false
+	b.edit(func(app *v1alpha1.TiktokApp) { app.Spec.Webhook.Registration = v1alpha1.WebhookManaged })
+	b.pass()
+	b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered)
+	if got := b.sim.Webhook(messages); got != b.app.WebhookURL() {
+		t.Errorf("TikTok delivers to %q", got)
+	}
+
+	b.network.silent = true
+	b.edit(registeredByOthers)
+	b.pass()
+	b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionUnknown, v1alpha1.ReasonExternallyManaged, "could not be found out")
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+}
+
+// TestExternalRegistrationThatTikTokDoesNotTell: an event type that the app is not approved for is no fault of an app that registers nothing.
+func TestExternalRegistrationThatTikTokDoesNotTell(t *testing.T) {
+	b := newAppBench(t, bothEventTypes, func(app *v1alpha1.TiktokApp) { app.Spec.Webhook.Registration = v1alpha1.WebhookExternal })
+	b.network.unapproved = comments
+	b.pass()
+	b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionUnknown, v1alpha1.ReasonExternallyManaged,
+		"TikTok refused to say what is registered for COMMENT")
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 }
 
 // TestExternalDriftOfOneEventType: one callback URL that is right does not hide another that is not.

@@ -44,11 +44,12 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 	}
 	switch {
 	case o.webhook != nil && o.keepsRegistration(app):
-		// TikTok could not be asked; the registration that it last confirmed stands.
+		// TikTok could not be asked; what it last said of the registration stands.
+	case !app.ManagesWebhook() && (o.webhook == nil || o.webhook.Reason != v1alpha1.ReasonDuplicateApp):
+		status, message := o.external(app)
+		set(v1alpha1.WebhookRegisteredCondition, status, v1alpha1.ReasonExternallyManaged, message)
 	case o.webhook != nil:
 		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionFalse, o.webhook.Reason, o.webhook.Message)
-	case !app.ManagesWebhook():
-		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonExternallyManaged, external(app))
 	default:
 		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered, "TikTok delivers to status.webhookURL.")
 	}
@@ -75,10 +76,10 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 	app.Status.ObservedGeneration = app.Generation
 }
 
-// keepsRegistration: a check that failed in passing takes back nothing that was confirmed for this spec.
+// keepsRegistration: a check that failed in passing takes back nothing that was found out for this spec.
 func (o *appObservation) keepsRegistration(app *v1alpha1.TiktokApp) bool {
 	c := meta.FindStatusCondition(app.Status.Conditions, v1alpha1.WebhookRegisteredCondition)
-	return o.inPassing() && c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == app.Generation
+	return o.inPassing() && c != nil && c.Status != metav1.ConditionFalse && c.ObservedGeneration == app.Generation
 }
 
 // inPassing: TikTok could not be asked just now.
@@ -86,15 +87,19 @@ func (o *appObservation) inPassing() bool {
 	return o.webhook != nil && (o.webhook.Reason == v1alpha1.ReasonTransientFailure || o.webhook.Reason == v1alpha1.ReasonRateLimited)
 }
 
-// external says what is registered where that is left to others. Another URL may be right: it may lead here by a detour.
-func external(app *v1alpha1.TiktokApp) string {
-	switch registered := app.Status.RegisteredCallbackURL; registered {
-	case app.WebhookURL():
-		return "The registration is left to others: TikTok delivers to status.webhookURL."
-	case "":
-		return "The registration is left to others, and TikTok has none: register status.webhookURL there."
+// external says what is known of a registration that is left to others. Where TikTok names another URL, or none, the webhooks may come all the
+// same, by a detour or by what its list does not show: that is not known, and no fault of the app.
+func (o *appObservation) external(app *v1alpha1.TiktokApp) (metav1.ConditionStatus, string) {
+	const left = "The registration is left to others"
+	switch registered := app.Status.RegisteredCallbackURL; {
+	case o.webhook != nil:
+		return metav1.ConditionUnknown, left + ", and what it is could not be found out. " + o.webhook.Message
+	case registered == app.WebhookURL():
+		return metav1.ConditionTrue, left + ": TikTok delivers to status.webhookURL."
+	case registered == "":
+		return metav1.ConditionUnknown, left + ", and TikTok names none: register status.webhookURL there."
 	default:
-		return fmt.Sprintf("The registration is left to others: TikTok delivers to %s. If that does not lead to status.webhookURL, register "+
+		return metav1.ConditionUnknown, fmt.Sprintf(left+": TikTok delivers to %s. If that does not lead to status.webhookURL, register "+
 			"status.webhookURL there.", registered)
 	}
 }

@@ -205,9 +205,13 @@ func (r *TiktokAppReconciler) settleWebhook(ctx context.Context, app *v1alpha1.T
 }
 
 func registrationRefused(app *v1alpha1.TiktokApp, eventType string, err error) *problem {
+	what := "register " + app.WebhookURL()
+	if !app.ManagesWebhook() {
+		what = "say what is registered"
+	}
 	return &problem{
 		Reason: v1alpha1.ReasonRegistrationRefused, Stalled: true,
-		Message: fmt.Sprintf("TikTok refused to register %s for %s: %s", app.WebhookURL(), eventType, words(err)),
+		Message: fmt.Sprintf("TikTok refused to %s for %s: %s", what, eventType, words(err)),
 	}
 }
 

@@ -20,7 +20,8 @@ const (
 
 	// CredentialsValidCondition (TiktokApp) is True while TikTok accepts the app id and secret.
 	CredentialsValidCondition = "CredentialsValid"
-	// WebhookRegisteredCondition (TiktokApp) is True while TikTok delivers the app's webhooks to this operator.
+	// WebhookRegisteredCondition (TiktokApp) is True while TikTok says that it delivers the app's webhooks to this operator. It is Unknown where the
+	// registration is left to others and TikTok does not say that; Ready does not depend on it then.
 	WebhookRegisteredCondition = "WebhookRegistered"
 )
 
@@ -117,7 +118,7 @@ const (
 	ReasonCredentialsRefused = "CredentialsRefused"
 	// ReasonWebhookRegistered: TikTok's webhook configuration names this operator.
 	ReasonWebhookRegistered = "WebhookRegistered"
-	// ReasonExternallyManaged: spec.webhook.registration is External: the operator neither checks nor changes the registration.
+	// ReasonExternallyManaged: spec.webhook.registration is External: the operator tells what TikTok says of the registration, and changes nothing.
 	ReasonExternallyManaged = "ExternallyManaged"
 	// ReasonRegistrationRefused: TikTok refused the webhook registration; the message has TikTok's words.
 	ReasonRegistrationRefused = "RegistrationRefused"

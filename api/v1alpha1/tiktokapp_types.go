@@ -11,7 +11,7 @@ type WebhookRegistration string
 const (
 	// WebhookManaged lets the operator register the webhook, detect drift and register it again.
 	WebhookManaged WebhookRegistration = "Managed"
-	// WebhookExternal leaves the registration to somebody else; the operator neither reads nor writes it.
+	// WebhookExternal leaves the registration to somebody else; the operator reads it, to tell what it is, and never writes it.
 	WebhookExternal WebhookRegistration = "External"
 )
 
@@ -138,7 +138,8 @@ type AllowedNamespaces struct {
 // AppWebhook says how TikTok's webhooks are registered.
 type AppWebhook struct {
 	// registration is Managed (the operator registers the webhook at TikTok and repairs it when somebody changes it) or External
-	// (somebody else registers status.webhookURL, in TikTok's portal for instance).
+	// (somebody else registers status.webhookURL, in TikTok's portal for instance; the condition WebhookRegistered is Unknown unless TikTok names
+	// that URL, and the app is Ready without it).
 	// +optional
 	// +kubebuilder:default=Managed
 	Registration WebhookRegistration `json:"registration,omitempty"`
