@@ -254,6 +254,15 @@ func conditionIs(all []metav1.Condition, condition string, status metav1.Conditi
 	return ""
 }
 
+// message is what a condition of the app says; "" if it is absent.
+func (b *appBench) message(condition string) string {
+	b.t.Helper()
+	if c := meta.FindStatusCondition(b.status().Conditions, condition); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
 func (b *appBench) absent(conditions ...string) {
 	b.t.Helper()
 	for _, condition := range conditions {

@@ -116,7 +116,6 @@ func TestExternalRegistrationIsNeverWritten(t *testing.T) {
 // TestRegistrationIsHandedOver: what was true of the operator's own registration is not claimed of one that was left to others, and the other way
 // round. The app serves its channels through both turns, and through the hour in which TikTok cannot be asked.
 func TestRegistrationIsHandedOver(t *testing.T) {
-	const elsewhere = "https://elsewhere.example.com/hook"
 	b := healthy(t)
 	b.sim.SetWebhook(messages, elsewhere)
 	b.edit(registeredByOthers)

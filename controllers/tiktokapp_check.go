@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,10 @@ type appCheck struct {
 	// webhook says why it is not registered, nil if it is.
 	webhook    *problem
 	registered string
+	// registrations are what the operator registered, and has not removed.
+	registrations []v1alpha1.AppRegistration
+	// left says why an event type that left the spec is still registered, "" if none is.
+	left string
 	// unchecked: TikTok has not answered since the key changed.
 	unchecked bool
 	// confirmed: TikTok accepted the credentials in this very check.
@@ -77,7 +82,13 @@ func (c *appChecks) due(app *v1alpha1.TiktokApp, owner string, creds appclient.C
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last, ok := c.byName[app.Name]
-	fresh := appCheck{key: key, login: login, unchecked: true, registered: app.Status.RegisteredCallbackURL}
+	fresh := appCheck{
+		key: key, login: login, unchecked: true,
+		registered: app.Status.RegisteredCallbackURL, registrations: slices.Clone(app.Status.Registrations),
+	}
+	if ok {
+		fresh.registrations = last.registrations // the status may be behind
+	}
 	switch {
 	case !ok:
 		return fresh.recall(app), true

@@ -17,6 +17,8 @@ type appObservation struct {
 	credentials *problem
 	// webhook says why it is not registered, nil if it is.
 	webhook *problem
+	// left says why an event type that left the spec is still registered, "" if none is.
+	left string
 	// unchecked: TikTok has not said yet whether it accepts the credentials.
 	unchecked bool
 }
@@ -51,7 +53,7 @@ func (o *appObservation) apply(app *v1alpha1.TiktokApp) {
 	case o.webhook != nil:
 		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionFalse, o.webhook.Reason, o.webhook.Message)
 	default:
-		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered, "TikTok delivers to status.webhookURL.")
+		set(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered, "TikTok delivers to status.webhookURL."+o.left)
 	}
 	if blocking == nil && meta.IsStatusConditionFalse(app.Status.Conditions, v1alpha1.WebhookRegisteredCondition) {
 		blocking = o.webhook

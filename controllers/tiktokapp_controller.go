@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -114,9 +115,9 @@ func (r *TiktokAppReconciler) reconcile(ctx context.Context, app *v1alpha1.Tikto
 				r.Suspects.Clear(app.Name)
 			}
 		}
-		o.credentials, o.webhook = check.credentials, check.webhook
+		o.credentials, o.webhook, o.left = check.credentials, check.webhook, check.left
 		o.unchecked = check.unchecked
-		app.Status.RegisteredCallbackURL = check.registered
+		app.Status.RegisteredCallbackURL, app.Status.Registrations = check.registered, slices.Clone(check.registrations)
 	}
 	o.apply(app)
 	return ctrl.Result{RequeueAfter: r.checks.next(app.Name, o.now, r.Suspects.Contains(app.Name))}, nil
@@ -125,7 +126,11 @@ func (r *TiktokAppReconciler) reconcile(ctx context.Context, app *v1alpha1.Tikto
 // check asks TikTok for the webhook configuration, which proves the credentials, and repairs it.
 func (r *TiktokAppReconciler) check(ctx context.Context, app *v1alpha1.TiktokApp, owner string, last appCheck) appCheck {
 	check := last
-	check.at, check.webhook, check.confirmed = r.Clock.Now(), nil, false
+	check.at, check.webhook, check.left, check.confirmed = r.Clock.Now(), nil, "", false
+	manages := app.ManagesWebhook() && owner == ""
+	if !app.ManagesWebhook() {
+		check.registrations = nil // they are somebody else's now
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	c, err := r.Apps.Client(ctx, app)
@@ -156,6 +161,9 @@ func (r *TiktokAppReconciler) check(ctx context.Context, app *v1alpha1.TiktokApp
 			return check.afterError(err, owner)
 		default:
 			registered = append(registered, callback)
+			if manages && callback == app.WebhookURL() {
+				check.registrations = noted(check.registrations, eventType, callback)
+			}
 		}
 		if p != nil {
 			check.webhook = p
@@ -167,6 +175,14 @@ func (r *TiktokAppReconciler) check(ctx context.Context, app *v1alpha1.TiktokApp
 	check.failures, check.registered = 0, odd(registered, app.WebhookURL())
 	if check.webhook != nil && check.webhook.Reason == v1alpha1.ReasonRegistrationRefused {
 		check.failures = last.failures + 1
+	}
+	if manages {
+		if err := r.removeLeft(ctx, app, c, &check); err != nil {
+			check.failures = last.failures + 1
+			if pause := r.Apps.Throttled(app, err); pause > 0 {
+				check.paused = check.at.Add(pause)
+			}
+		}
 	}
 	return check
 }

@@ -3,14 +3,18 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
 // reconcileDelete lets an app go that no channel uses any more.
@@ -49,13 +53,59 @@ func (r *TiktokAppReconciler) unregister(ctx context.Context, app *v1alpha1.Tikt
 	if err != nil {
 		return
 	}
+	all := app.Status.Registrations
 	for _, eventType := range app.EventTypes() {
-		configuration, err := c.Webhook(ctx, string(eventType))
-		if err == nil && configuration.CallbackURL == app.WebhookURL() {
-			err = c.DeleteWebhook(ctx, string(eventType))
-		}
-		if err != nil {
-			logr.FromContextOrDiscard(ctx).Info("The webhook could not be taken off TikTok", "eventType", eventType, "reason", words(err))
+		if !slices.ContainsFunc(all, func(of v1alpha1.AppRegistration) bool { return of.EventType == eventType }) {
+			all = noted(all, eventType, app.WebhookURL())
 		}
 	}
+	for _, registration := range all {
+		if _, err := takeOff(ctx, app, c, registration); err != nil {
+			logr.FromContextOrDiscard(ctx).Info("The webhook could not be taken off TikTok", "eventType", registration.EventType, "reason", words(err))
+		}
+	}
+}
+
+// removeLeft takes event types that left the spec off TikTok. What fails stays noted, and is no reason to call the app not ready: all that the
+// spec asks for is delivered.
+func (r *TiktokAppReconciler) removeLeft(ctx context.Context, app *v1alpha1.TiktokApp, c *tiktok.Client, check *appCheck) (failed error) {
+	for _, registration := range check.registrations {
+		eventType := registration.EventType
+		if slices.Contains(app.EventTypes(), eventType) {
+			continue
+		}
+		removed, err := takeOff(ctx, app, c, registration)
+		if err != nil {
+			check.left += fmt.Sprintf(" It may still deliver %s, which left the spec: removing that failed, and is tried again. %s", eventType, words(err))
+			failed = err
+			continue
+		}
+		check.registrations = noted(check.registrations, eventType, "")
+		if removed {
+			r.Recorder.Eventf(app, nil, corev1.EventTypeNormal, v1alpha1.EventWebhookRemoved, "Remove", "The webhook for %s was taken off TikTok.",
+				eventType)
+		}
+	}
+	return failed
+}
+
+// takeOff removes a registration, unless TikTok names a URL for it that is not the operator's: then it is another's, who put it there since.
+func takeOff(ctx context.Context, app *v1alpha1.TiktokApp, c *tiktok.Client, of v1alpha1.AppRegistration) (removed bool, err error) {
+	configuration, err := c.Webhook(ctx, string(of.EventType))
+	if err != nil || (configuration.CallbackURL != of.CallbackURL && configuration.CallbackURL != app.WebhookURL()) {
+		return false, err
+	}
+	return true, c.DeleteWebhook(ctx, string(of.EventType))
+}
+
+// noted returns the registrations with this one, in the order of their names; without it if its URL is "".
+func noted(all []v1alpha1.AppRegistration, eventType v1alpha1.WebhookEventType, callback string) []v1alpha1.AppRegistration {
+	all = slices.DeleteFunc(slices.Clone(all), func(of v1alpha1.AppRegistration) bool { return of.EventType == eventType })
+	if callback != "" {
+		all = append(all, v1alpha1.AppRegistration{EventType: eventType, CallbackURL: callback})
+	}
+	slices.SortFunc(all, func(a, b v1alpha1.AppRegistration) int {
+		return strings.Compare(string(a.EventType), string(b.EventType))
+	})
+	return all
 }

@@ -152,6 +152,8 @@ const (
 	EventRevokeFailed = "RevokeFailed"
 	// EventWebhookRegistered: the webhook was registered at TikTok, or repaired after drift.
 	EventWebhookRegistered = "WebhookRegistered"
+	// EventWebhookRemoved: an event type that left spec.webhook.eventTypes was taken off TikTok.
+	EventWebhookRemoved = "WebhookRemoved"
 	// EventAuthorizationRefused: an authorization ended without a token: denied, scopes missing, wrong or used account.
 	EventAuthorizationRefused = "AuthorizationRefused"
 	// EventSinkFailing: a sink has taken no event for more than a minute.

@@ -139,12 +139,14 @@ type AllowedNamespaces struct {
 type AppWebhook struct {
 	// registration is Managed (the operator registers the webhook at TikTok and repairs it when somebody changes it) or External
 	// (somebody else registers status.webhookURL, in TikTok's portal for instance; the condition WebhookRegistered is Unknown unless TikTok names
-	// that URL, and the app is Ready without it).
+	// that URL, and the app is Ready without it). Deleting the app takes a Managed registration off TikTok. Turning to External leaves what is
+	// registered as it is, for somebody else to change or to remove.
 	// +optional
 	// +kubebuilder:default=Managed
 	Registration WebhookRegistration `json:"registration,omitempty"`
 
-	// eventTypes are TikTok's groups of events to register for. Default: DIRECT_MESSAGE, which covers messages, reads and referrals.
+	// eventTypes are TikTok's groups of events to register for. Default: DIRECT_MESSAGE, which covers messages, reads and referrals. One that
+	// leaves the list is taken off TikTok if the operator registered it and TikTok still names the URL that it registered.
 	// +optional
 	// +listType=set
 	// +kubebuilder:default={DIRECT_MESSAGE}
@@ -208,9 +210,27 @@ type TiktokAppStatus struct {
 	// +optional
 	RegisteredCallbackURL string `json:"registeredCallbackURL,omitempty"`
 
+	// registrations are what the operator registered at TikTok. An event type that left spec.webhook.eventTypes is listed until TikTok has
+	// removed it. Empty while registration is External.
+	// +optional
+	// +listType=map
+	// +listMapKey=eventType
+	Registrations []AppRegistration `json:"registrations,omitempty"`
+
 	// channels counts the channels that use this app.
 	// +optional
 	Channels int32 `json:"channels,omitempty"`
+}
+
+// AppRegistration is an event type that the operator registered at TikTok.
+type AppRegistration struct {
+	// eventType is TikTok's group of events.
+	// +required
+	EventType WebhookEventType `json:"eventType"`
+
+	// callbackURL is the URL that the operator registered.
+	// +required
+	CallbackURL string `json:"callbackURL"`
 }
 
 // TiktokApp is one TikTok developer app: its id and secret, where its webhooks arrive, and which namespaces may use it. The platform team
