@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +86,8 @@ func TestCredentialsGoWrong(t *testing.T) {
 			for _, ch := range channels {
 				b.wantOf(ch, v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
 			}
+			b.announced(v1alpha1.ReasonCredentialsAccepted, 0)
+			b.announced(c.reason, 1, words...)
 			if c.asked {
 				b.calls(refreshEndpoint, 1) // the first channel's, and then none
 				b.backsOff(long)
@@ -93,9 +96,11 @@ func TestCredentialsGoWrong(t *testing.T) {
 			}
 
 			c.mend(b)
-			b.sim.ResetCalls()
+			b.forgetCounts()
 			b.run(c.mendedIn+time.Second, b.app, channels[0], channels[1])
 			b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+			b.announced(v1alpha1.ReasonCredentialsAccepted, 1)
+			b.announced(c.reason, 0)
 			b.absent(v1alpha1.StalledCondition, v1alpha1.ReconcilingCondition)
 			b.calls(refreshEndpoint, 2)
 			for _, ch := range channels {
@@ -103,6 +108,71 @@ func TestCredentialsGoWrong(t *testing.T) {
 				b.wantOf(ch, v1alpha1.TokenFreshCondition, metav1.ConditionTrue, v1alpha1.ReasonTokenFresh)
 			}
 		})
+	}
+}
+
+// TestRefusalIsAnnouncedOnce: not again while it lasts, nor after a restart, nor while TikTok is away in between, nor when a write met a conflict.
+func TestRefusalIsAnnouncedOnce(t *testing.T) {
+	b := healthy(t)
+	b.sim.SetAppSecret("new")
+	b.clock.Step(checkAppEvery)
+	conflicts := 0
+	b.writes.failWith(func(kind string) error {
+		if kind != "TiktokApp/status" || conflicts > 1 {
+			return nil
+		}
+		conflicts++
+		return conflict("tiktokapps", b.name)
+	})
+	b.pass()
+	b.announced(v1alpha1.ReasonCredentialsRefused, 0) // nobody can see it yet
+	b.run(time.Hour, b.app)
+	if conflicts != 2 {
+		t.Errorf("%d conflicts, want 2", conflicts)
+	}
+	b.announced(v1alpha1.ReasonCredentialsRefused, 1, "TikTok refuses the app (")
+	b.forgetCounts()
+
+	b.restart()
+	b.run(time.Hour, b.app)
+	b.network.silent = true
+	b.run(time.Hour, b.app)
+	b.network.silent = false
+	b.run(time.Hour, b.app)
+	b.want(v1alpha1.CredentialsValidCondition, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused)
+	b.announced(v1alpha1.ReasonCredentialsRefused, 0)
+
+	b.put(nil) // another fault is other news
+	b.run(time.Hour, b.app)
+	b.announced(v1alpha1.ReasonSecretNotFound, 1)
+}
+
+// announced checks how many events of a reason there were since the counts were forgotten, each with these words. It takes none away.
+func (b *appBench) announced(reason string, want int, words ...string) {
+	b.t.Helper()
+	all := b.drain()
+	n := 0
+	for e := range strings.SplitSeq(all, "\n") {
+		if e == "" {
+			continue
+		}
+		b.events <- e
+		_, after, _ := strings.Cut(e, " ")
+		if !strings.HasPrefix(after, reason+" ") {
+			continue
+		}
+		n++
+		if bad := strings.HasPrefix(e, "Warning ") == (reason == v1alpha1.ReasonCredentialsAccepted); bad {
+			b.t.Errorf("the event %q is of the wrong type", e)
+		}
+		for _, w := range words {
+			if !strings.Contains(e, w) {
+				b.t.Errorf("the event %q lacks %q", e, w)
+			}
+		}
+	}
+	if n != want {
+		b.t.Fatalf("%d events %s, want %d; all: %s", n, reason, want, all)
 	}
 }
 

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	eventsv1 "k8s.io/api/events/v1"
@@ -20,7 +21,9 @@ func TestAppsUnderAManager(t *testing.T) {
 	becomes(t, older, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 	becomes(t, older, v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered)
 	becomes(t, older, v1alpha1.CredentialsValidCondition, metav1.ConditionTrue, v1alpha1.ReasonCredentialsAccepted)
-	eventually(t, func() string { return eventOf(t, older, "The webhook was registered for DIRECT_MESSAGE.") })
+	eventually(t, func() string {
+		return eventOf(t, older, "Normal", v1alpha1.EventWebhookRegistered, "The webhook was registered for DIRECT_MESSAGE.")
+	})
 
 	patch(t, older, `{"spec":{"publicURL":"http://localhost:9999"}}`)
 	delivers(t, sim, "http://localhost:9999/webhooks/managed-app")
@@ -51,6 +54,21 @@ func TestAppsUnderAManager(t *testing.T) {
 	})
 	becomes(t, younger, v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 	delivers(t, sim, younger.WebhookURL())
+}
+
+// TestRefusedAppIsAnEvent: whoever looks at the app's Events, or collects those of the cluster, is told that TikTok refuses it, and when it ends.
+func TestRefusedAppIsAnEvent(t *testing.T) {
+	sim, url := serve(t, simulator.Options{})
+	sim.SetAppSecret("another")
+	app := newApp(t, "refused-app", url, "sim-secret")
+	eventually(t, func() string {
+		return eventOf(t, app, "Warning", v1alpha1.ReasonCredentialsRefused, "TikTok refuses the app (")
+	})
+	sim.SetAppSecret("sim-secret")
+	patch(t, app, `{"spec":{"rateLimit":{"requestsPerSecond":999}}}`) // instead of waiting for the back-off
+	eventually(t, func() string {
+		return eventOf(t, app, "Normal", v1alpha1.EventCredentialsAccepted, "TikTok accepts the app's id and secret again.")
+	})
 }
 
 func newAppOf(t *testing.T, older *v1alpha1.TiktokApp, name string) *v1alpha1.TiktokApp {
@@ -102,8 +120,8 @@ func delivers(t *testing.T, sim *simulator.Simulator, want string) {
 	})
 }
 
-// eventOf says what is missing of an Event with this note about an object; "" if it is there.
-func eventOf(t *testing.T, o client.Object, note string) string {
+// eventOf says what is missing of an Event about an object whose note holds these words; "" if it is there.
+func eventOf(t *testing.T, o client.Object, eventType, reason, words string) string {
 	t.Helper()
 	var all eventsv1.EventList
 	if err := k8s.List(t.Context(), &all); err != nil {
@@ -111,9 +129,9 @@ func eventOf(t *testing.T, o client.Object, note string) string {
 	}
 	for i := range all.Items {
 		e := &all.Items[i]
-		if e.Regarding.UID == o.GetUID() && e.Note == note && e.Type == "Normal" && e.Reason == v1alpha1.EventWebhookRegistered {
+		if e.Regarding.UID == o.GetUID() && strings.Contains(e.Note, words) && e.Type == eventType && e.Reason == reason {
 			return ""
 		}
 	}
-	return fmt.Sprintf("no Event says %q", note)
+	return fmt.Sprintf("no Event %s %s says %q", eventType, reason, words)
 }

@@ -94,7 +94,8 @@ func TestRemovalFails(t *testing.T) {
 			b.pass()
 			b.delivers(comments, b.app.WebhookURL())
 			b.registers(comments, messages)
-			b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered, "may still deliver COMMENT, which left the spec")
+			b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionTrue, v1alpha1.ReasonWebhookRegistered,
+				"may still deliver COMMENT, which left the spec")
 			b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 			b.run(checkAppEvery, b.app)
 			b.delivers(comments, "")

@@ -88,6 +88,8 @@ func kindOf(o client.Object) string {
 		return "Secret"
 	case *v1alpha1.TiktokChannel:
 		return "TiktokChannel"
+	case *v1alpha1.TiktokApp:
+		return "TiktokApp"
 	default:
 		return "other"
 	}

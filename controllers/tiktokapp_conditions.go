@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -103,5 +104,19 @@ func (o *appObservation) external(app *v1alpha1.TiktokApp) (metav1.ConditionStat
 	default:
 		return metav1.ConditionUnknown, fmt.Sprintf(left+": TikTok delivers to %s. If that does not lead to status.webhookURL, register "+
 			"status.webhookURL there.", registered)
+	}
+}
+
+// announce raises the events of credentials that turned. It comes after the conditions were written: a pass whose write failed is repeated, and
+// would tell twice.
+func (r *TiktokAppReconciler) announce(before []metav1.Condition, app *v1alpha1.TiktokApp) {
+	was, is := meta.FindStatusCondition(before, v1alpha1.CredentialsValidCondition),
+		meta.FindStatusCondition(app.Status.Conditions, v1alpha1.CredentialsValidCondition)
+	switch {
+	case is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason):
+	case is.Status == metav1.ConditionFalse:
+		r.Recorder.Eventf(app, nil, corev1.EventTypeWarning, is.Reason, "Check", "%s", is.Message)
+	case is.Status == metav1.ConditionTrue && was != nil && was.Status == metav1.ConditionFalse:
+		r.Recorder.Eventf(app, nil, corev1.EventTypeNormal, v1alpha1.EventCredentialsAccepted, "Check", "TikTok accepts the app's id and secret again.")
 	}
 }

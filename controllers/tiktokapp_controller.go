@@ -70,7 +70,11 @@ func (r *TiktokAppReconciler) Reconcile(ctx context.Context, req ctrl.Request) (
 	}
 	before := app.DeepCopy()
 	defer func() {
-		err = errors.Join(err, r.patchStatus(ctx, before, app))
+		unwritten := r.patchStatus(ctx, before, app)
+		if unwritten == nil {
+			r.announce(before.Status.Conditions, app)
+		}
+		err = errors.Join(err, unwritten)
 		if apierrors.IsConflict(err) {
 			result, err = ctrl.Result{RequeueAfter: time.Second}, nil
 		}

@@ -130,7 +130,9 @@ const (
 	ReasonChannelsExist = "ChannelsExist"
 )
 
-// Reasons of Kubernetes Events. A condition's reason is also the reason of the event that announces it.
+// Reasons of Kubernetes Events. A condition's reason is also the reason of the event that announces it, a Warning: of a TiktokChannel when Stalled
+// turns True, and of a TiktokApp when CredentialsValid turns False (CredentialsRefused, SecretNotFound, InvalidEndpoint). The app's is one for all of
+// its channels, which may be thousands; theirs show in their conditions.
 const (
 	// EventRefreshed: the tokens were refreshed.
 	EventRefreshed = "Refreshed"
@@ -150,6 +152,8 @@ const (
 	EventRevoked = "Revoked"
 	// EventRevokeFailed: the tokens could not be revoked at TikTok on deletion.
 	EventRevokeFailed = "RevokeFailed"
+	// EventCredentialsAccepted: TikTok accepts the app id and secret again.
+	EventCredentialsAccepted = "CredentialsAccepted"
 	// EventWebhookRegistered: the webhook was registered at TikTok, or repaired after drift.
 	EventWebhookRegistered = "WebhookRegistered"
 	// EventWebhookRemoved: an event type that left spec.webhook.eventTypes was taken off TikTok.
