@@ -32,7 +32,9 @@ import (
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update;delete
-// +kubebuilder:rbac:groups="",namespace=system,resources=events,verbs=create;patch
+// The Events about leading are made and never repeated: a process leads once.
+//
+// +kubebuilder:rbac:groups="",namespace=system,resources=events,verbs=create
 
 // clusterEvery is how often an API server that is away is asked again.
 const clusterEvery = 2 * time.Second
