@@ -33,7 +33,7 @@ func Command(t *target.Target, g *gateway.Gateway) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "authorize NAME",
-		Short: "Show the link with which a business authorizes a channel, and wait until it has",
+		Short: "Show the link with which a business authorizes a channel; with --wait, wait until it has",
 		Long: "Show the link with which a business authorizes a channel. It comes from the channel's status; with --fresh, or where the operator keeps " +
 			"links out of the status, from the private API. Nothing but the link is on standard output; a channel that is Ready needs none.",
 		Args:              cobra.ExactArgs(1),
@@ -49,7 +49,7 @@ func Command(t *target.Target, g *gateway.Gateway) *cobra.Command {
 	cmd.Flags().BoolVar(&o.open, "open", false, "Open the link in a browser of this machine")
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "Wait until the channel is Ready, with --fresh after one more authorization, and say why it is not")
 	cmd.Flags().BoolVar(&o.fresh, "fresh", false, "Have the private API make a link, also for a channel that is Ready")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "How long to wait")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "How long to wait, with --wait")
 	o.output.Add(cmd, "json or yaml: the link with the channel, whether that is Ready, and, from the private API, when the link ends. Default: the link",
 		output.JSON, output.YAML)
 	g.AddFlags(cmd)

@@ -50,7 +50,7 @@ func Command(t *target.Target, g *gateway.Gateway, version string, now clock.Pas
 			return target.Failed(write(cmd, t, &bundle{at: now.Now(), version: version, operator: g.Namespace()}, o))
 		},
 	}
-	cmd.Flags().StringVarP(&o.file, "file", "f", "tiktok-operator-support.tar.gz", "File to write; - for standard output")
+	cmd.Flags().StringVarP(&o.file, "file", "f", "tiktok-operator-support.tar.gz", "File to write, which must not exist yet; - for standard output")
 	g.AddNamespaceFlag(cmd, "Namespace of the operator")
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Channels of every namespace")
 	return cmd

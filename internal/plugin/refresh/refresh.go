@@ -25,7 +25,7 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 	var form output.Flag
 	cmd := &cobra.Command{
 		Use:               "refresh NAME",
-		Short:             "Refresh a channel's tokens now",
+		Short:             "Ask for a refresh of a channel's tokens now; with --wait, wait until it is done",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.CompleteChannel,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,8 +56,8 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "Wait until it is done, and say what came of it")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "How long to wait")
-	form.Add(cmd, "json or yaml: the channel, and what came of it. Default: a sentence", output.JSON, output.YAML)
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "How long to wait, with --wait")
+	form.Add(cmd, "json or yaml: the channel, and with --wait what came of it. Default: a sentence", output.JSON, output.YAML)
 	return cmd
 }
 

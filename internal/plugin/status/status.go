@@ -61,7 +61,7 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 		},
 	}
 	form.Add(cmd, "json or yaml: of channels, the objects; of one, an object with channel, sinks and events, and problems with what could not be read; "+
-		"wide: a table with more columns", output.JSON, output.YAML, output.Wide)
+		"wide: the table of channels with more columns", output.JSON, output.YAML, output.Wide)
 	g.AddFlags(cmd)
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Show the channels of every namespace")
 	return cmd
