@@ -15,6 +15,7 @@ DOCKER    ?= docker
 
 binaries := $(notdir $(wildcard cmd/*))
 images := manager webhook tiktok-simulator
+archs = $(or $(ARCH),$(shell go env GOARCH))
 
 # $(call tool,NAME) runs a pinned development tool.
 tool = tool=$$(hack/tools/ensure.sh $(1)) && "$$tool"
@@ -142,19 +143,19 @@ cluster-down: ## End that cluster, and remove all that it had.
 
 .PHONY: images
 images: ## Pack the images into bin/images without Docker, each with its bill of materials. REGISTRY=… VERSION=… ARCH='amd64 arm64'
-	@for arch in $(or $(ARCH),$$(go env GOARCH)); do \
+	@for arch in $(archs); do \
 		for name in $(images); do \
 			CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' \
 				-o bin/linux-$$arch/$$name ./cmd/$$name || exit; \
 		done; \
-		(cd hack/image && go run . -version $(VERSION) -registry $(REGISTRY) -out $(CURDIR)/bin/images/linux-$$arch \
-			$(addprefix $(CURDIR)/bin/linux-$$arch/,$(images))) || exit; \
 	done
+	@cd hack/image && go run . -version $(VERSION) -registry $(REGISTRY) -out $(CURDIR)/bin/images \
+		$(foreach arch,$(archs),$(addprefix $(CURDIR)/bin/linux-$(arch)/,$(images)))
 
 .PHONY: image
 image: ## Pack one image and load it into Docker. BINARY=webhook IMAGE=registry.example/webhook:v1
 	@$(MAKE) --no-print-directory images images=$(BINARY)
-	$(DOCKER) load --input bin/images/linux-$(or $(firstword $(ARCH)),$$(go env GOARCH))/$(BINARY).tar
+	$(DOCKER) load --input bin/images/linux-$(firstword $(archs))/$(BINARY).tar
 	@[ $(IMAGE) = $(REGISTRY)/$(BINARY):$(VERSION) ] || $(DOCKER) tag $(REGISTRY)/$(BINARY):$(VERSION) $(IMAGE)
 
 .PHONY: install

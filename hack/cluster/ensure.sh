@@ -47,7 +47,9 @@ build() {
 		github.com/containerd/containerd/v2/cmd/ctr
 	compile coredns '' '' github.com/coredns/coredns
 	compile ../.. '' '' ./hack/cluster/pause
-	(cd "$here/../image" && GOWORK=off go run . -version 1 -registry registry.local/cluster -out "$cache_temp" "$cache_temp/pause") >/dev/null
+	(cd "$here/../image" && GOWORK=off go run . -version 1 -registry registry.local/cluster -out "$cache_temp/image" "$cache_temp/pause") >/dev/null
+	mv "$cache_temp/image/linux-$arch/pause.tar" "$cache_temp/"
+	rm -rf "$cache_temp/image"
 	say "Built in $(($(seconds) - started)) s."
 }
 

@@ -60,7 +60,7 @@ done
 # As the README has it.
 make --no-print-directory images VERSION="$(sed -n 's/^appVersion: //p' charts/tiktok-operator/Chart.yaml)"
 if [[ ${#LOAD[@]} -gt 0 ]]; then
-	for archive in "$scratch"/images/*.tar bin/images/linux-"$(go env GOARCH)"/*.tar; do
+	for archive in "$scratch"/images/linux-*/*.tar bin/images/linux-"$(go env GOARCH)"/*.tar; do
 		"${LOAD[@]}" "$archive"
 	done
 fi

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
@@ -16,7 +17,7 @@ func writeBill(binary, title, version, path string) error {
 		return fmt.Errorf("reading what the binary was built from: %w", err)
 	}
 	bill := cdx.NewBOM()
-	root := component(cdx.ComponentTypeApplication, title, version, "pkg:golang/"+info.Path+"@"+version)
+	root := component(cdx.ComponentTypeApplication, title, version, programURL(info, version))
 	bill.Metadata = &cdx.Metadata{Component: &root}
 	parts := []cdx.Component{component(cdx.ComponentTypeLibrary, "std", info.GoVersion, "pkg:golang/std@"+info.GoVersion)}
 	var on []string
@@ -37,6 +38,15 @@ func writeBill(binary, title, version, path string) error {
 		return fmt.Errorf("writing the bill of materials: %w", err)
 	}
 	return file.Close()
+}
+
+// programURL names a program as a part of its module, as package URLs have it.
+func programURL(info *buildinfo.BuildInfo, version string) string {
+	url := "pkg:golang/" + info.Main.Path + "@" + version
+	if folder, inside := strings.CutPrefix(info.Path, info.Main.Path+"/"); inside {
+		url += "#" + folder
+	}
+	return url
 }
 
 func library(module *debug.Module) cdx.Component {

@@ -15,11 +15,21 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
 // nobody runs the binaries: by number, so that runAsNonRoot can be checked without a passwd file.
 const nobody = 65532
+
+// epoch is when everything was made: with the time of the day in it, no two images would be the same.
+var epoch = v1.Time{Time: time.Unix(0, 0).UTC()}
+
+// folders are those of the image. Those that volumes are mounted on are nobody's: an engine that makes a volume from the image keeps their owner.
+var folders = []string{
+	"etc", "etc/ssl", "etc/ssl/certs", "var", "var/lib", "var/lib/tiktok-operator", "var/run", "var/run/tiktok-operator",
+	"var/run/tiktok-operator/journal",
+}
 
 // build makes the image that the Dockerfile makes too: the binary at /entrypoint, whom to trust, and the folders that volumes are mounted on.
 func build(binary, title, version string) (v1.Image, error) {
@@ -35,26 +45,30 @@ func build(binary, title, version string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := mutate.AppendLayers(empty.Image, layer)
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{Created: epoch, CreatedBy: "hack/image"}})
 	if err != nil {
 		return nil, fmt.Errorf("adding the layer: %w", err)
 	}
-	img, err = mutate.ConfigFile(img, &v1.ConfigFile{
-		Architecture: arch, OS: "linux",
-		Config: v1.Config{
-			User: fmt.Sprintf("%d:%d", nobody, nobody), Entrypoint: []string{"/entrypoint"},
-			Labels: map[string]string{
-				"org.opencontainers.image.title":         "tiktok-operator " + title,
-				"org.opencontainers.image.description":   "Kubernetes-native TikTok Business Messaging",
-				"org.opencontainers.image.source":        "https://github.com/tiktok-operator/tiktok-operator",
-				"org.opencontainers.image.documentation": "https://github.com/tiktok-operator/tiktok-operator/tree/main/docs",
-				"org.opencontainers.image.vendor":        "The tiktok-operator Authors",
-				"org.opencontainers.image.licenses":      "Apache-2.0",
-				"org.opencontainers.image.version":       version,
-			},
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("reading the image's description: %w", err)
+	}
+	config = config.DeepCopy()
+	config.Architecture, config.OS, config.Created = arch, "linux", epoch
+	config.Config = v1.Config{
+		User: fmt.Sprintf("%d:%d", nobody, nobody), Entrypoint: []string{"/entrypoint"},
+		Labels: map[string]string{
+			"org.opencontainers.image.title":         "tiktok-operator " + title,
+			"org.opencontainers.image.description":   "Kubernetes-native TikTok Business Messaging",
+			"org.opencontainers.image.source":        "https://github.com/tiktok-operator/tiktok-operator",
+			"org.opencontainers.image.documentation": "https://github.com/tiktok-operator/tiktok-operator/tree/main/docs",
+			"org.opencontainers.image.vendor":        "The tiktok-operator Authors",
+			"org.opencontainers.image.licenses":      "Apache-2.0",
+			"org.opencontainers.image.version":       version,
 		},
-		RootFS: rootFS(img),
-	})
+	}
+	img, err = mutate.ConfigFile(img, config)
 	if err != nil {
 		return nil, fmt.Errorf("describing the image: %w", err)
 	}
@@ -78,22 +92,11 @@ func architecture(binary []byte) (string, error) {
 	}
 }
 
-func rootFS(img v1.Image) v1.RootFS {
-	config, err := img.ConfigFile()
-	if err != nil {
-		return v1.RootFS{Type: "layers"}
-	}
-	return config.RootFS
-}
-
 func layerOf(binary []byte) (v1.Layer, error) {
 	var text bytes.Buffer
 	w := tar.NewWriter(&text)
-	for _, folder := range []string{
-		"etc", "etc/ssl", "etc/ssl/certs", "var", "var/lib", "var/lib/tiktok-operator", "var/run", "var/run/tiktok-operator",
-		"var/run/tiktok-operator/journal",
-	} {
-		header := &tar.Header{Typeflag: tar.TypeDir, Name: folder + "/", Mode: 0o755, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	for _, folder := range folders {
+		header := &tar.Header{Typeflag: tar.TypeDir, Name: folder + "/", Mode: 0o755, ModTime: epoch.Time, Format: tar.FormatPAX}
 		if base := path.Base(folder); base == "tiktok-operator" || base == "journal" {
 			header.Uid, header.Gid = nobody, nobody
 		}
@@ -107,7 +110,7 @@ func layerOf(binary []byte) (v1.Layer, error) {
 		content []byte
 	}{{"etc/ssl/certs/ca-certificates.crt", 0o644, authorities()}, {"entrypoint", 0o755, binary}} {
 		header := &tar.Header{
-			Typeflag: tar.TypeReg, Name: file.name, Mode: file.mode, Size: int64(len(file.content)), ModTime: time.Unix(0, 0), Format: tar.FormatPAX,
+			Typeflag: tar.TypeReg, Name: file.name, Mode: file.mode, Size: int64(len(file.content)), ModTime: epoch.Time, Format: tar.FormatPAX,
 		}
 		if err := w.WriteHeader(header); err != nil {
 			return nil, fmt.Errorf("writing a file: %w", err)
@@ -119,7 +122,8 @@ func layerOf(binary []byte) (v1.Layer, error) {
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("ending the layer: %w", err)
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text.Bytes())), nil })
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text.Bytes())), nil },
+		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, fmt.Errorf("making the layer: %w", err)
 	}
