@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# For those who build with Docker: make images and make image pack the same binary without it, reproducibly and with a bill of materials.
+# For those who build with Docker: make images and make image pack the same binary without it, reproducibly and with a bill of materials. With the
+# same version of Go it has the same bytes; the public authorities beside it are those of the image of Go here, and Mozilla's list there.
 # One file for every binary of cmd/:
 #
 #   docker build --build-arg BINARY=webhook --build-arg VERSION=v0.1.0 --tag ghcr.io/tiktok-operator/webhook:v0.1.0 .
@@ -29,7 +30,8 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/entrypoint ./cmd/${BINARY}
 # The folders that volumes are mounted on: an engine that makes a volume from the image keeps their owner.
-RUN mkdir -p /out/volumes/var/lib/tiktok-operator /out/volumes/var/run/tiktok-operator/journal
+RUN mkdir -p /out/volumes/var/lib/tiktok-operator /out/volumes/var/run/tiktok-operator/journal \
+    && chown -R 65532:65532 /out/volumes/var/lib/tiktok-operator /out/volumes/var/run/tiktok-operator
 
 FROM scratch
 ARG BINARY=manager
@@ -43,7 +45,7 @@ LABEL org.opencontainers.image.title="tiktok-operator ${BINARY}" \
       org.opencontainers.image.version="${VERSION}"
 # The public authorities, as the image of Go has them.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build --chown=65532:65532 /out/volumes/ /
+COPY --from=build /out/volumes/ /
 COPY --from=build /out/entrypoint /entrypoint
 # By number, so that runAsNonRoot can be checked without a passwd file.
 USER 65532:65532

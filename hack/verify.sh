@@ -97,6 +97,11 @@ manifests_build() {
 	done
 }
 
+# What packs the images, and whether the Dockerfile says the same.
+images_packed() {
+	(cd hack/image && GOWORK=off go test -count=1 ./...) # the cache does not see changes of the Dockerfile and the Makefile
+}
+
 # Dead links, pages that nobody finds, and what makes the site.
 site_built() {
 	(cd hack/site && GOWORK=off go test -count=1 ./...) || return # the cache does not see changes of docs
@@ -116,6 +121,7 @@ step lint linted
 step tidy tidy
 step scripts scripts
 step kustomize manifests_build
+step images images_packed
 step site site_built
 if go run ./hack/reach https://vuln.go.dev/index/db.json >/dev/null 2>&1; then
 	step vulncheck vulnerabilities
