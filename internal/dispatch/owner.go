@@ -18,7 +18,7 @@ type Ownership interface {
 	// Term is 0 while another replica serves the channel, else a number that is another one for each time that this replica begins to.
 	Term(channelUID string) uint64
 	// Listen has f called after each change, with the channels that it concerns, several times at once if changes come together. What f ended
-	// is not served elsewhere before it returns, unless that takes longer than within.
+	// is not served elsewhere before it returns, unless that takes longer than within and a few seconds.
 	Listen(f func(concerns func(channelUID string) bool, within time.Duration))
 }
 
@@ -35,6 +35,9 @@ const (
 	takeAtOnce = 16
 	// drain is how long attempts may go on of a worker whose state is not, or no longer, what it should work from.
 	drain = 2 * time.Second
+	// saveWithin is how long it is tried to store what was done in a term that has ended: about as long as its channel is nobody else's, and less
+	// than the process has left at its end after DefaultShutdownGrace. saveTry bounds one try, and saveRetry is the wait after it.
+	saveWithin, saveTry, saveRetry = 8 * time.Second, 2 * time.Second, 500 * time.Millisecond
 )
 
 // shared is the work of one replica of several.
@@ -243,6 +246,7 @@ func (w *worker) halt(within time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if worked {
+		w.saveAtLast()
 		kept := w.state()
 		w.kept = &kept
 	}

@@ -36,7 +36,7 @@ func (w *worker) save(ctx context.Context, must bool) {
 		if errors.Is(err, eventlog.ErrSinkChanged) {
 			// Another replica serves the sink, or has: what is known here is old. It may also be that an earlier state of this worker was
 			// stored although the answer was lost. Reading it tells.
-			w.fenced, w.saved.must = true, false
+			w.fenced, w.saved.must, w.saved.dirty = true, false, true
 			w.logger().V(1).Info("a sink's position is another one than this replica stored last; it is read anew")
 			w.d.shared.kick()
 			return
@@ -49,6 +49,61 @@ func (w *worker) save(ctx context.Context, must bool) {
 		w.revision = next
 		must, w.saved.must = w.saved.must, false
 	}
+}
+
+// saveAtLast stores what was done in a term that has ended. While the log cannot, as where a server is lost, it is tried again: the replica that
+// serves the channel next would do it again. w.mu is held, but not while it is stored, and nothing else of the worker is under way.
+func (w *worker) saveAtLast() {
+	if w.stopped || !w.saved.dirty || w.epoch != w.d.opts.Log.Epoch() {
+		return
+	}
+	w.done.Add(1) // stop waits for it
+	defer w.done.Done()
+	state, revision := w.state(), w.revision
+	clock := w.d.opts.Clock
+	for end := clock.Now().Add(saveWithin); ; {
+		w.mu.Unlock()
+		err := w.d.shared.saveOver(state, revision, min(saveTry, end.Sub(clock.Now())))
+		w.mu.Lock()
+		switch {
+		case err == nil:
+			w.saved.dirty = false
+			return
+		case errors.Is(err, eventlog.ErrSinkChanged):
+			w.logger().V(1).Info("a sink's position was not stored: another replica has stored one since")
+			return
+		case w.stopped, clock.Now().Add(saveRetry).After(end):
+			w.logger().Info("a sink's position was not stored; the next replica may repeat deliveries", "reason", err.Error())
+			return
+		}
+		w.mu.Unlock()
+		<-clock.After(saveRetry)
+		w.mu.Lock()
+	}
+}
+
+// saveOver stores a state in place of the one that this replica stored last: that of the revision, or a later one of which the answer was lost.
+// ErrSinkChanged says that another replica has stored one since.
+func (s *shared) saveOver(state eventlog.SinkState, revision uint64, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	_, err := s.log.AdvanceSink(ctx, state, revision)
+	if !errors.Is(err, eventlog.ErrSinkChanged) {
+		return err
+	}
+	found, now, readErr := s.log.LoadSink(ctx, state.ChannelUID, state.Sink)
+	switch {
+	case readErr != nil:
+		return readErr
+	case now != 0 && now <= revision:
+		return errors.New("the server that answers lags behind the others")
+	case found.Writer != s.id: // or it was forgotten
+		return err
+	}
+	if _, err = s.log.AdvanceSink(ctx, state, now); errors.Is(err, eventlog.ErrSinkChanged) {
+		return errors.New("the position was stored again meanwhile") // by whom is to be seen
+	}
+	return err
 }
 
 // saveState stores a state, fenced where replicas share the log.

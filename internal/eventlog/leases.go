@@ -62,6 +62,19 @@ func (s *Leases) All(ctx context.Context) (map[string]Lease, error) {
 	}
 }
 
+// Get reads one lease. It has no holder if there is none. The server that answers may lag behind its cluster: writing at the revision finds that
+// out.
+func (s *Leases) Get(ctx context.Context, key string) (Lease, error) {
+	entry, err := s.kv.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return Lease{}, nil
+	case err != nil:
+		return Lease{}, &UnavailableError{Doing: "reading who serves what", Err: err}
+	}
+	return Lease{Holder: string(entry.Value()), Revision: entry.Revision()}, nil
+}
+
 // Put writes a lease in place of the one of the revision (0: there is none), and returns its own revision; ErrLeaseChanged if somebody else was
 // faster.
 func (s *Leases) Put(ctx context.Context, key, holder string, revision uint64) (next uint64, err error) {

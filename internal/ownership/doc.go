@@ -10,5 +10,6 @@
 // fence of the event log (eventlog.Log.AdvanceSink).
 //
 // A lease that is given back, to a replica that came or because this one ends, is renewed until what is under way on its channels has ended:
-// nothing new begins there meanwhile, and nothing need be repeated.
+// nothing new begins there meanwhile, and nothing need be repeated. Giving it back is tried again, as storing what was done is: the event log may
+// be without a leader just then.
 package ownership

@@ -24,15 +24,16 @@ const (
 	holdFor     = 7 * time.Second
 	takeAfter   = 10 * time.Second
 	expiryCheck = 250 * time.Millisecond
-	// claimEvery is how soon a replica that has less than its share looks again.
+	// claimEvery is how soon a replica that has less than its share looks again, and one that ends tries again.
 	claimEvery = time.Second
 	// giveBackWithin is how long what is under way may go on when a lease is given back, at the end of the process too: less than it has
 	// for its end. loseWithin is that of a lease that ran out: within what is between holdFor and takeAfter.
 	giveBackWithin, loseWithin = 35 * time.Second, 2 * time.Second
 	// endsQuickly is how long a round waits for leases that it gives back; what takes longer ends beside the next rounds.
 	endsQuickly = 500 * time.Millisecond
-	// releaseWithin bounds a few writes at the end.
-	releaseWithin = 5 * time.Second
+	// dropWithin is how long it is tried, at the end of the process, to give back what nothing is under way on any more: about as long as a lease
+	// lasts, which others wait for then. releaseWithin bounds all of the end: within what the process has for it.
+	dropWithin, releaseWithin = holdFor, giveBackWithin + 9*time.Second
 
 	memberPrefix = "member."
 )
@@ -40,6 +41,7 @@ const (
 // Store keeps the leases. *eventlog.Leases is one.
 type Store interface {
 	All(ctx context.Context) (map[string]eventlog.Lease, error)
+	Get(ctx context.Context, key string) (eventlog.Lease, error)
 	Put(ctx context.Context, key, holder string, revision uint64) (uint64, error)
 	Drop(ctx context.Context, key string, revision uint64) error
 }
@@ -207,7 +209,7 @@ func (s *Shared) awaitRound(ctx context.Context, next <-chan time.Time) {
 			return
 		case <-s.ended:
 			if err := s.dropEnded(ctx); err != nil {
-				s.opts.Logger.Info("a lease was not given back; it runs out", "reason", err.Error())
+				s.opts.Logger.Info("a lease was not given back; trying again", "reason", err.Error())
 			}
 		}
 	}
@@ -226,7 +228,7 @@ func (s *Shared) expire(ctx context.Context) {
 		s.mu.Lock()
 		var over []int
 		for shard, l := range s.held {
-			if !l.over && s.expired(l) {
+			if !l.over && !l.ended && s.expired(l) {
 				l.over = true
 				over = append(over, shard)
 			}
@@ -250,23 +252,47 @@ func (s *Shared) release(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	s.leave(mine)
-	err := s.leaveMembers(ctx)
-	for {
-		err = errors.Join(err, s.dropEnded(ctx))
-		if s.count() == 0 {
-			break
+	began := s.opts.Clock.Now()
+	busy := began // the last time that something was under way
+	timer := s.opts.Clock.NewTimer(claimEvery)
+	defer timer.Stop()
+	for renew := false; ; {
+		err := s.releaseOnce(ctx, renew)
+		left, underWay := s.count()
+		now := s.opts.Clock.Now()
+		if underWay > 0 {
+			busy = now
 		}
-		timer := s.opts.Clock.NewTimer(renewEvery)
+		switch {
+		case err == nil && left == 0:
+			return
+		case now.Sub(busy) >= dropWithin, now.Sub(began) >= releaseWithin:
+			if err == nil {
+				err = errors.New("deliveries are still under way")
+			}
+			s.opts.Logger.Info("not everything was given back; the other replicas take it over when its leases are over", "reason", err.Error())
+			return
+		}
 		select {
 		case <-s.ended:
+			renew = false
 		case <-timer.C():
-			err = errors.Join(err, s.renewToEnd(ctx))
+			renew = true
+			timer.Reset(claimEvery)
 		}
-		timer.Stop()
 	}
-	if err != nil {
-		s.opts.Logger.Info("not everything was given back; the other replicas take it over when its leases are over", "reason", err.Error())
+}
+
+// releaseOnce gives back what can be, and renews the leases of what is still under way, if it is to. Those that others have by now are none of this
+// replica's any more.
+func (s *Shared) releaseOnce(ctx context.Context, renew bool) error {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	var err error
+	if renew {
+		_, err = s.renew(ctx)
 	}
+	return errors.Join(err, s.leaveMembers(ctx), s.dropEnded(ctx))
 }
 
 // leaveMembers removes the record by which the others count this replica.
@@ -274,22 +300,21 @@ func (s *Shared) leaveMembers(ctx context.Context) error {
 	if s.member == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, releaseWithin)
-	defer cancel()
-	return s.opts.Store.Drop(ctx, memberPrefix+s.opts.ID, s.member)
+	if err := s.drop(ctx, memberPrefix+s.opts.ID, s.member); err != nil {
+		return fmt.Errorf("removing the record of this replica: %w", err)
+	}
+	s.member = 0
+	return nil
 }
 
-// renewToEnd renews the leases of what is still under way. Those that others have by now are none of this replica's any more.
-func (s *Shared) renewToEnd(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
-	defer cancel()
-	_, err := s.renew(ctx)
-	return err
-}
-
-// count is how many leases this replica has, those that it gives back among them.
-func (s *Shared) count() int {
+// count is how many leases this replica has, those that it gives back among them, and on how many of these something is under way.
+func (s *Shared) count() (all, underWay int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.held)
+	for _, l := range s.held {
+		if !l.ended {
+			underWay++
+		}
+	}
+	return len(s.held), underWay
 }

@@ -42,24 +42,46 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// brokenStore fails where it is told to.
+// brokenStore fails where it is told to: it does nothing, or it does what it is asked for, and the answer is lost.
 type brokenStore struct {
 	Store
-	broken bool
+	broken, mute atomic.Bool
 }
 
 func (b *brokenStore) All(ctx context.Context) (map[string]eventlog.Lease, error) {
-	if b.broken {
+	if b.broken.Load() || b.mute.Load() {
 		return nil, errors.New("no server")
 	}
 	return b.Store.All(ctx)
 }
 
+func (b *brokenStore) Get(ctx context.Context, key string) (eventlog.Lease, error) {
+	if b.broken.Load() || b.mute.Load() {
+		return eventlog.Lease{}, errors.New("no server")
+	}
+	return b.Store.Get(ctx, key)
+}
+
 func (b *brokenStore) Put(ctx context.Context, key, holder string, revision uint64) (uint64, error) {
-	if b.broken {
+	if b.broken.Load() {
 		return 0, errors.New("no server")
 	}
-	return b.Store.Put(ctx, key, holder, revision)
+	next, err := b.Store.Put(ctx, key, holder, revision)
+	if b.mute.Load() {
+		return 0, errors.New("no answer")
+	}
+	return next, err
+}
+
+func (b *brokenStore) Drop(ctx context.Context, key string, revision uint64) error {
+	if b.broken.Load() {
+		return errors.New("no server")
+	}
+	err := b.Store.Drop(ctx, key, revision)
+	if b.mute.Load() {
+		return errors.New("no answer")
+	}
+	return err
 }
 
 // group is a few replicas that share a real store and a clock.
@@ -152,7 +174,7 @@ func TestReplicasShareAndTakeOver(t *testing.T) {
 	g.held(Shards/2, Shards/2)(a, b)
 
 	// b cannot renew: it stops by its own clock before a may take over.
-	broken.broken = true
+	broken.broken.Store(true)
 	g.rounds(1, a, b)
 	g.held(Shards/2, Shards/2)(a, b)
 	g.rounds(2, a, b)
@@ -161,7 +183,7 @@ func TestReplicasShareAndTakeOver(t *testing.T) {
 	g.held(Shards, 0)(a, b)
 
 	// It comes back, and gets a share again, for another term.
-	broken.broken = false
+	broken.broken.Store(false)
 	g.rounds(4, a, b)
 	g.held(Shards/2, Shards/2)(a, b)
 	if a.Term("uid") == term && b.Term("uid") != 0 {
@@ -194,18 +216,119 @@ func TestOutageMovesNothing(t *testing.T) {
 		return shards
 	}
 	before := served(a)
-	brokenA.broken, brokenB.broken = true, true
+	brokenA.broken.Store(true)
+	brokenB.broken.Store(true)
 	g.rounds(20, a, b)
 	g.held(0, 0)(a, b)
-	brokenA.broken = false
+	brokenA.broken.Store(false)
 	g.rounds(2, a, b)
 	g.held(Shards/2, 0)(a, b)
-	brokenB.broken = false
+	brokenB.broken.Store(false)
 	g.rounds(2, b, a)
 	if after := served(a); len(before) != Shards/2 || !slices.Equal(before, after) {
 		t.Errorf("it served %v, and serves %v", before, after)
 	}
 	g.held(Shards/2, Shards/2)(a, b)
+}
+
+// TestALostAnswerEndsNothing: renewals are stored, but their answers are lost. Nobody else has the leases then, and no term ends.
+func TestALostAnswerEndsNothing(t *testing.T) {
+	g := newGroup(t)
+	a, store := g.join("a")
+	g.rounds(1, a)
+	term := a.Term("uid")
+	store.mute.Store(true)
+	g.rounds(1, a)
+	store.mute.Store(false)
+	g.rounds(3, a)
+	g.held(Shards)(a)
+	if now := a.Term("uid"); now != term {
+		t.Errorf("term %d became %d", term, now)
+	}
+}
+
+// TestLeasesAreGivenBackAfterAnOutage: the store is away just when leases are given back, for less than they last. It is tried again, whatever
+// became of the first time, and what is still under way keeps its lease even where that ran out meanwhile.
+func TestLeasesAreGivenBackAfterAnOutage(t *testing.T) {
+	for name, c := range map[string]struct {
+		mute   bool
+		outage time.Duration
+		busy   bool
+	}{
+		"nothing is done":                   {outage: 4 * time.Second},
+		"answers are lost":                  {mute: true, outage: 4 * time.Second},
+		"with work that takes longer":       {outage: 9 * time.Second, busy: true},
+		"with work that lasts, and no word": {mute: true, outage: 9 * time.Second, busy: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGroup(t)
+			s, store := g.join("a")
+			g.rounds(1, s)
+			w := &slowWork{channel: "uid", begun: make(chan struct{}), end: make(chan struct{})}
+			if c.busy {
+				s.Listen(w.listen)
+			}
+			fault := &store.broken
+			if c.mute {
+				fault = &store.mute
+			}
+			fault.Store(true)
+			released := make(chan struct{})
+			go func() { defer close(released); s.release(t.Context()) }()
+			done := func() bool {
+				select {
+				case <-released:
+					return true
+				default:
+					return false
+				}
+			}
+			began := g.clock.Now()
+			for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
+				switch took := g.clock.Since(began); {
+				case time.Now().After(deadline):
+					t.Fatal("it does not end")
+				case took >= c.outage+3*time.Second && c.busy:
+					c.busy = false
+					close(w.end)
+				case took >= c.outage:
+					fault.Store(false)
+				}
+				g.clock.Step(50 * time.Millisecond)
+			}
+			if all, err := g.store.All(t.Context()); err != nil || len(all) > 0 {
+				t.Errorf("left: %d leases, %v", len(all), err)
+			}
+			if g.clock.Since(began) < c.outage {
+				t.Error("it did not wait")
+			}
+		})
+	}
+}
+
+// A store that stays away is not waited for longer than others wait for the leases.
+func TestReleaseDoesNotWaitForever(t *testing.T) {
+	g := newGroup(t)
+	s, store := g.join("a")
+	g.rounds(1, s)
+	store.broken.Store(true)
+	released := make(chan struct{})
+	go func() { defer close(released); s.release(t.Context()) }()
+	began := g.clock.Now()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		select {
+		case <-released:
+			if took := g.clock.Since(began); took > takeAfter {
+				t.Errorf("it waited for %s", took)
+			}
+			return
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not end")
+		}
+		g.clock.Step(50 * time.Millisecond)
+	}
 }
 
 func TestShardIsGivenBackAfterItsWorkHasEnded(t *testing.T) {

@@ -75,18 +75,20 @@ func (s *Shared) renew(ctx context.Context) (lost []int, err error) {
 	s.mu.Lock()
 	var renewals []renewal
 	for shard, l := range s.held {
-		if s.expired(l) { // it is claimed anew, for another term
+		switch {
+		case l.ended: // it is about to be dropped
+		case s.expired(l) && !l.leaving: // it is claimed anew, for another term
 			delete(s.held, shard)
 			lost = append(lost, shard)
-			continue
+		default: // what ends is held as long as nobody else has it: it may have something left to store
+			renewals = append(renewals, renewal{shard, l.revision})
 		}
-		renewals = append(renewals, renewal{shard, l.revision})
 	}
 	s.mu.Unlock()
 	var mu sync.Mutex
 	each(renewals, func(r renewal) {
 		before := s.opts.Clock.Now()
-		revision, putErr := s.opts.Store.Put(ctx, shardKey(r.shard), s.opts.ID, r.revision)
+		revision, putErr := s.put(ctx, shardKey(r.shard), r.revision)
 		mu.Lock()
 		defer mu.Unlock()
 		s.mu.Lock()
@@ -225,30 +227,68 @@ func (s *Shared) leave(shards []int) <-chan struct{} {
 	return all
 }
 
-// dropEnded lets others have the shards on which nothing is under way any more.
+// dropEnded lets others have the shards on which nothing is under way any more. One that cannot be given back is tried again the next time, unless
+// it has run out by then, and another replica has it.
 func (s *Shared) dropEnded(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, releaseWithin)
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
 	revisions := map[int]uint64{}
 	s.mu.Lock()
 	for shard, l := range s.held {
 		if l.ended {
 			revisions[shard] = l.revision
-			delete(s.held, shard)
 		}
 	}
 	s.mu.Unlock()
-	var mu sync.Mutex
 	var failed error
 	each(slices.Collect(maps.Keys(revisions)), func(shard int) {
-		err := s.opts.Store.Drop(ctx, shardKey(shard), revisions[shard])
-		if err != nil && !errors.Is(err, eventlog.ErrLeaseChanged) {
-			mu.Lock()
-			defer mu.Unlock()
-			failed = fmt.Errorf("giving back a lease: %w", err) // it runs out by itself
+		err := s.drop(ctx, shardKey(shard), revisions[shard])
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err != nil {
+			failed = fmt.Errorf("giving back a lease: %w", err)
+			return
 		}
+		delete(s.held, shard)
 	})
 	return failed
+}
+
+// put writes a record of this replica in place of the one of the revision.
+func (s *Shared) put(ctx context.Context, key string, revision uint64) (next uint64, err error) {
+	err = s.write(ctx, key, revision, func(revision uint64) (err error) {
+		next, err = s.opts.Store.Put(ctx, key, s.opts.ID, revision)
+		return err
+	})
+	return next, err
+}
+
+// drop removes a record of this replica. One that is another's by now, or gone, is as good.
+func (s *Shared) drop(ctx context.Context, key string, revision uint64) error {
+	err := s.write(ctx, key, revision, func(revision uint64) error { return s.opts.Store.Drop(ctx, key, revision) })
+	if errors.Is(err, eventlog.ErrLeaseChanged) {
+		return nil
+	}
+	return err
+}
+
+// write changes the record that this replica wrote at a revision. Where the record was changed since, that may have been this replica, by a write
+// whose answer was lost with the server that took it: then it is that one that is changed.
+func (s *Shared) write(ctx context.Context, key string, revision uint64, change func(revision uint64) error) error {
+	err := change(revision)
+	if !errors.Is(err, eventlog.ErrLeaseChanged) {
+		return err
+	}
+	found, readErr := s.opts.Store.Get(ctx, key)
+	switch {
+	case readErr != nil:
+		return readErr
+	case found.Holder != "" && found.Revision <= revision:
+		return &eventlog.UnavailableError{Doing: "reading who serves what", Err: errors.New("the server that answers lags behind the others")}
+	case found.Holder != s.opts.ID:
+		return err
+	}
+	return change(found.Revision)
 }
 
 // each calls f for all, several at a time, and returns when it has for all.

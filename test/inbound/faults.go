@@ -37,6 +37,10 @@ func Faults() []Fault {
 		{Name: "replica paused", servers: 3, replicas: 2, strike: replicaPaused, refusals: []int{noAnswer}},
 		{Name: "NATS away", servers: 1, strike: withoutNATS},
 		{Name: "NATS leader lost", servers: 3, replicas: 2, strike: leaderLost},
+		{
+			Name: "replica restarted, NATS leader lost", servers: 3, replicas: 3, strike: replicaRestartedWithoutLeader,
+			refusals: []int{noAnswer},
+		},
 		{Name: "NATS leader cut off", servers: 3, replicas: 2, strike: leaderCutOff},
 		{Name: "NATS leader hangs", servers: 3, replicas: 2, strike: leaderHangs},
 		{Name: "disk full", prepare: smallDiskFor, strike: fullDisk},

@@ -121,6 +121,30 @@ func leaderLost(ctx context.Context, s *scene) error {
 	})
 }
 
+// replicaRestartedWithoutLeader ends a replica just when the server that leads the stream of events is lost. That excuses nothing either: what the
+// replica has done is stored as soon as another server leads, and only then another replica has its channels.
+func replicaRestartedWithoutLeader(ctx context.Context, s *scene) error {
+	s.note("one of %d restarted just when the server that leads is killed, %d times", len(s.replicas), s.times())
+	return s.midst(ctx, s.times(), func(i int) error {
+		w := s.replicas[i%len(s.replicas)]
+		leader, err := s.nats.usedLeader(ctx)
+		if err != nil {
+			return err
+		}
+		leader.Kill()
+		if err := w.Stop(time.Minute); err != nil {
+			return err
+		}
+		if err := s.goesOn(ctx, takeOver, i, s.times(), "a replica and the server that led"); err != nil {
+			return err
+		}
+		if err := leader.start(ctx); err != nil {
+			return err
+		}
+		return w.start(ctx)
+	})
+}
+
 // leaderCutOff cuts the network between the server that leads the stream of events and the other ones. Its clients still reach it.
 func leaderCutOff(ctx context.Context, s *scene) error {
 	s.note("cut off from the other servers, not from its clients, for %s after the others had gone on", s.o.Away)
