@@ -107,7 +107,7 @@ func (r *twoReplicas) cease(within time.Duration, meanwhile func()) {
 	go func() { defer close(ceased); r.one.set(0, within) }()
 	eventually(r.t, "it has ceased", func() bool {
 		meanwhile()
-		r.clock.Step(10 * time.Millisecond)
+		r.clock.Step(50 * time.Millisecond)
 		select {
 		case <-ceased:
 			return true
@@ -140,9 +140,9 @@ func TestHandoverWaitsForTheLog(t *testing.T) {
 			r.put(10, 20)
 			r.await(20)
 			eventually(t, "a position is not stored", func() bool { return r.log.failed.Load() > 0 })
-			before := r.log.failed.Load()
-			r.cease(time.Minute, func() {
-				if r.log.failed.Load() > before+2 {
+			began := r.clock.Now()
+			r.cease(30*time.Second, func() {
+				if r.clock.Since(began) > 20*time.Second {
 					fault(r.log).Store(false)
 				}
 			})
@@ -197,7 +197,7 @@ func TestHandoverDoesNotWaitForever(t *testing.T) {
 		r.put(10, 20)
 		r.await(20)
 		began := r.clock.Now()
-		r.cease(time.Minute, func() {})
+		r.cease(2*time.Second, func() {})
 		if took := r.clock.Since(began); took > 10*time.Second {
 			t.Errorf("it waited for %s", took)
 		}

@@ -35,8 +35,8 @@ const (
 	takeAtOnce = 16
 	// drain is how long attempts may go on of a worker whose state is not, or no longer, what it should work from.
 	drain = 2 * time.Second
-	// saveWithin is how long it is tried to store what was done in a term that has ended: about as long as its channel is nobody else's, and less
-	// than the process has left at its end after DefaultShutdownGrace. saveTry bounds one try, and saveRetry is the wait after it.
+	// saveWithin is how long it is tried at least to store what was done in a term that has ended, however long the attempts took: less than the
+	// process has left at its end after DefaultShutdownGrace. saveTry bounds one try, and saveRetry is the wait after it.
 	saveWithin, saveTry, saveRetry = 8 * time.Second, 2 * time.Second, 500 * time.Millisecond
 )
 
@@ -223,8 +223,9 @@ func (w *worker) outdated() bool {
 }
 
 // halt ends the work of an outdated worker, waits until it has ended, and keeps no more than its state. Attempts that are under way may come to
-// their end within a time, the shortest of those that halts at the same time give; what was done is stored.
+// their end within a time, the shortest of those that halts at the same time give; what was done is stored, as soon as it can be within that time.
 func (w *worker) halt(within time.Duration) {
+	until := w.d.opts.Clock.Now().Add(within)
 	defer w.cancelAfter(within)() // while another halt may have the shift
 	w.shift.Lock()
 	defer w.shift.Unlock()
@@ -246,7 +247,7 @@ func (w *worker) halt(within time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if worked {
-		w.saveAtLast()
+		w.saveAtLast(until)
 		kept := w.state()
 		w.kept = &kept
 	}

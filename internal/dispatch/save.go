@@ -51,9 +51,10 @@ func (w *worker) save(ctx context.Context, must bool) {
 	}
 }
 
-// saveAtLast stores what was done in a term that has ended. While the log cannot, as where a server is lost, it is tried again: the replica that
-// serves the channel next would do it again. w.mu is held, but not while it is stored, and nothing else of the worker is under way.
-func (w *worker) saveAtLast() {
+// saveAtLast stores what was done in a term that has ended. While the log cannot, as where a server is lost, it is tried again until a time, and for
+// saveWithin at least: the replica that serves the channel next would do it again. w.mu is held, but not while it is stored, and nothing else of the
+// worker is under way.
+func (w *worker) saveAtLast(until time.Time) {
 	if w.stopped || !w.saved.dirty || w.epoch != w.d.opts.Log.Epoch() {
 		return
 	}
@@ -61,7 +62,11 @@ func (w *worker) saveAtLast() {
 	defer w.done.Done()
 	state, revision := w.state(), w.revision
 	clock := w.d.opts.Clock
-	for end := clock.Now().Add(saveWithin); ; {
+	end := clock.Now().Add(saveWithin)
+	if until.After(end) {
+		end = until
+	}
+	for {
 		w.mu.Unlock()
 		err := w.d.shared.saveOver(state, revision, min(saveTry, end.Sub(clock.Now())))
 		w.mu.Lock()
