@@ -49,7 +49,8 @@ const (
 	ReasonNotRequired = "NotRequired"
 	// ReasonAppNotFound: spec.appRef names no TiktokApp. The channel goes on when one appears.
 	ReasonAppNotFound = "AppNotFound"
-	// ReasonAppNotAllowed: the TiktokApp does not allow channels of this namespace (spec.allowedNamespaces).
+	// ReasonAppNotAllowed: the TiktokApp does not allow channels of this namespace (spec.allowedNamespaces); nothing is refreshed, dispatched or
+	// sent. Inbound events are still stored.
 	ReasonAppNotAllowed = "AppNotAllowed"
 	// ReasonAppNotReady: the TiktokApp's credentials are missing or refused. The channel keeps its authorization and goes on by itself
 	// when the app recovers.

@@ -62,7 +62,9 @@ type TiktokAppSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!isURL(self) || url(self).getPort().size() == 0 || url(self).getHostname() in ['localhost', '127.0.0.1', '[::1]', '::1']",message="publicURL must not name a port: TikTok refuses redirect URLs that have one"
 	PublicURL string `json:"publicURL"`
 
-	// allowedNamespaces says which namespaces' channels may use this app. Default: all.
+	// allowedNamespaces says which namespaces' channels may use this app. Default: all. The channels of a namespace that is not allowed any
+	// more rest as suspended ones do: nothing is refreshed, delivered or sent, and their events are stored, and delivered if the namespace is
+	// allowed again while they are kept. A change takes effect at once; one of a namespace's labels, within two minutes.
 	// +optional
 	// +kubebuilder:default={from: All}
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`

@@ -169,7 +169,7 @@ func (s *servers) setup(ctx context.Context) error {
 		s.mgr.Add(&deadletter.Replayer{Jobs: s.events, Logger: s.log.WithName("replay")}),
 		channelEvents.SetupWithManager(s.mgr),
 		s.mgr.Add(&removal.Worker{Reader: s.mgr.GetCache(), Jobs: s.events, Tokens: tokens, Logger: s.log.WithName("removal")}),
-		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher}).SetupWithManager(s.mgr),
+		(&dispatch.Reconciler{Reader: s.mgr.GetCache(), Dispatcher: dispatcher, Allowed: s.allowed()}).SetupWithManager(s.mgr),
 		s.mgr.Add(&dispatch.Reporter{Reader: s.mgr.GetCache(), Client: s.live, Dispatcher: dispatcher}),
 		s.listen("public", s.options.publicAddress, ingest.NewServer(public(webhooks, authorizations), nil), nil, ingest.MaxConnections),
 		s.private(authorizations, apps, tokens),
@@ -179,6 +179,14 @@ func (s *servers) setup(ctx context.Context) error {
 		s.mgr.AddReadyzCheck("event-log", func(r *http.Request) error { return s.events.Ready(r.Context()) }),
 		s.mgr.AddReadyzCheck("cache", s.cacheSynced),
 	)
+}
+
+// allowed says whether channels of a namespace may use an app. It is asked about every channel again and again.
+func (s *servers) allowed() func(ctx context.Context, app *v1alpha1.TiktokApp, namespace string) (bool, error) {
+	namespaces := appclient.KeepNamespaces(s.live, 30*time.Second, clock.RealClock{})
+	return func(ctx context.Context, app *v1alpha1.TiktokApp, namespace string) (bool, error) {
+		return appclient.NamespaceAllowed(ctx, namespaces, app, namespace)
+	}
 }
 
 // dialDownload is asked about addresses of media, which TikTok names: they are guarded as addresses of sinks are.

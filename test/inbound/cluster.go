@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -109,6 +110,16 @@ func (s *scene) create(ctx context.Context, f Fault) error {
 		if err := s.o.Cluster.K8s.Status().Patch(ctx, ch, client.MergeFrom(base)); err != nil {
 			return fmt.Errorf("giving a channel its business: %w", err)
 		}
+	}
+	return nil
+}
+
+// allow sets which namespaces the app allows.
+func (s *scene) allow(ctx context.Context, from v1alpha1.NamespacesFrom) error {
+	app := &v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: s.name}}
+	change := fmt.Sprintf(`{"spec": {"allowedNamespaces": {"from": %q}}}`, from)
+	if err := s.o.Cluster.K8s.Patch(ctx, app, client.RawPatch(types.MergePatchType, []byte(change))); err != nil {
+		return fmt.Errorf("changing which namespaces the app allows: %w", err)
 	}
 	return nil
 }

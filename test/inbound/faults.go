@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"time"
+
+	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 )
 
 // Fault is what goes wrong in a run.
@@ -49,6 +51,7 @@ func Faults() []Fault {
 		{Name: "a sink that fails at random", prepare: randomSink},
 		{Name: "poison events", prepare: poison, verify: deadLetters},
 		{Name: "API server away", strike: withoutAPI},
+		{Name: "app closed to the namespace", strike: appClosed},
 		{Name: "clock moved by ten minutes", strike: clockMoved, refusals: []int{http.StatusUnauthorized}},
 		{Name: "clocks ten minutes apart", prepare: clocks, refusals: []int{http.StatusUnauthorized}, verify: refusedByTime},
 	}
@@ -199,6 +202,48 @@ func withoutAPI(ctx context.Context, s *scene) error {
 	}
 	s.note("away from the first tenth of the events until the last one had arrived, with %s between its two halves", s.o.Away)
 	s.proxy.restore()
+	return nil
+}
+
+// appClosed has the app not allow the namespace any more, and allow it again when everything is stored. Nothing is delivered meanwhile, and nothing
+// twice.
+func appClosed(ctx context.Context, s *scene) error {
+	if err := s.sender.reached(ctx, 1, 3); err != nil {
+		return err
+	}
+	s.sender.hold()
+	err := s.allow(ctx, v1alpha1.NamespacesNone)
+	if err == nil {
+		err = s.settled(ctx)
+	}
+	s.sender.resume()
+	if err != nil {
+		return err
+	}
+	before := s.steady.requests() + s.troubled.requests()
+	if err := s.moving(ctx, "acknowledgements", s.sender.done.Load, int64(s.o.Events)); err != nil {
+		return err
+	}
+	if err := s.pass(ctx); err != nil {
+		return err
+	}
+	if more := s.steady.requests() + s.troubled.requests() - before; more > 0 {
+		return fmt.Errorf("%d deliveries although the app does not allow the namespace", more)
+	}
+	s.note("closed after a third of the events, until all were acknowledged, and for %s more", s.o.Away)
+	return s.allow(ctx, v1alpha1.NamespacesAll)
+}
+
+// settled waits until the sinks are asked no more.
+func (s *scene) settled(ctx context.Context) error {
+	for last, now := -1, 0; now != last; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(quiet):
+		}
+		last, now = now, s.steady.requests()+s.troubled.requests()
+	}
 	return nil
 }
 

@@ -206,13 +206,8 @@ func (s *scene) moving(ctx context.Context, what string, count func() int64, wan
 func (s *scene) kill(ctx context.Context) error {
 	began := time.Now()
 	s.webhook.Kill()
-	for last, now := -1, 0; now != last; {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(quiet):
-		}
-		last, now = now, s.steady.requests()+s.troubled.requests()
+	if err := s.settled(ctx); err != nil {
+		return err
 	}
 	s.excuse("", began)
 	return nil
