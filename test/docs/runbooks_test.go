@@ -58,6 +58,7 @@ logged webhook 'was not delivered'`,
 		labels: ofSink, prints: []string{`"sink":"example"`},
 	}},
 	{"TiktokSinkBacklogOld", scene{labels: ofSink, prints: []string{"127.0.0.1:9", `"sink":"example"`}}},
+	{"TiktokEventsExpired", scene{labels: ofSink, prints: []string{"127.0.0.1:9"}}},
 	{"TiktokDeadLetters", scene{
 		before: `
 kubectl -n shop patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "example", "uri": "'"$SIMULATOR"'/no-such-page"}]}}'
