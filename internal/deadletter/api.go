@@ -32,7 +32,7 @@ const (
 const (
 	defaultLimit = 100
 	maxLimit     = 500
-	// replayLimit is how many one request replays; the answer says whether there are more.
+	// replayLimit is how many one request replays at most; the answer says whether there are more.
 	replayLimit = 1000
 )
 
@@ -67,11 +67,11 @@ func (a *API) Routes() []channelapi.Route {
 // List answers with the dead letters that a query chooses, oldest first.
 func (a *API) List(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
-		q, err := parse(r.URL.Query())
+		q, err := parse(r.URL.Query(), defaultLimit, maxLimit)
 		if err != nil {
 			return 0, nil, err
 		}
-		letters, more, err := a.choose(ctx, ch, q, q.limit)
+		letters, more, err := a.choose(ctx, ch, q)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -128,7 +128,7 @@ func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return 0, nil, err
 		}
-		q, err := parse(values)
+		q, err := parse(values, replayLimit, replayLimit)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -146,7 +146,7 @@ func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 			}
 			return ok
 		}
-		letters, more, err := a.choose(ctx, ch, q, replayLimit)
+		letters, more, err := a.choose(ctx, ch, q)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -193,8 +193,9 @@ type query struct {
 	wanted func(eventlog.DeadLetter) bool
 }
 
-func parse(values url.Values) (query, error) {
-	q := query{DeadLetterQuery: eventlog.DeadLetterQuery{Sink: values.Get("sink")}, limit: defaultLimit, all: values.Get("all") == "true"}
+// parse reads a query that chooses so many letters if it does not say how many, and so many at most.
+func parse(values url.Values, usual, most int) (query, error) {
+	q := query{DeadLetterQuery: eventlog.DeadLetterQuery{Sink: values.Get("sink")}, limit: usual, all: values.Get("all") == "true"}
 	for name := range values {
 		var err error
 		switch text := values.Get(name); name {
@@ -206,7 +207,7 @@ func parse(values url.Values) (query, error) {
 		case "continue":
 			q.After, err = strconv.ParseUint(text, 10, 64)
 		case "limit":
-			if q.limit, err = strconv.Atoi(text); err == nil && (q.limit < 1 || q.limit > maxLimit) {
+			if q.limit, err = strconv.Atoi(text); err == nil && (q.limit < 1 || q.limit > most) {
 				err = errors.New("out of range")
 			}
 		default:
@@ -214,22 +215,24 @@ func parse(values url.Values) (query, error) {
 		}
 		if err != nil {
 			return q, problem.Invalid(fmt.Sprintf("The parameter %s is not understood: since and until are times such as 2026-08-01T10:00:00Z, "+
-				"limit a number from 1 to %d, continue what an earlier answer said.", name, maxLimit))
+				"limit a number from 1 to %d, continue what an earlier answer said.", name, most))
 		}
 	}
 	return q, nil
 }
 
-// choose reads the dead letters that a query chooses, up to a limit.
-func (a *API) choose(ctx context.Context, ch *v1alpha1.TiktokChannel, q query, limit int) (chosen []eventlog.DeadLetter, more bool, err error) {
-	q.ChannelUID = string(ch.UID)
+// choose reads the dead letters that a query chooses, up to its limit.
+func (a *API) choose(ctx context.Context, ch *v1alpha1.TiktokChannel, q query) (chosen []eventlog.DeadLetter, more bool, err error) {
+	q.ChannelUID, q.Limit = string(ch.UID), min(q.limit, maxLimit)
+	if q.wanted != nil {
+		q.Limit = maxLimit // what is passed over does not count, and may be much
+	}
 	for {
-		q.Limit = min(limit-len(chosen), maxLimit)
 		letters, more, err := a.Events.DeadLetters(ctx, q.DeadLetterQuery)
 		if err != nil {
 			return nil, false, err
 		}
-		for _, l := range letters {
+		for i, l := range letters {
 			if !q.until.IsZero() && !l.DiedAt.Before(q.until) { // they are in the order of their dying
 				return chosen, false, nil
 			}
@@ -237,8 +240,11 @@ func (a *API) choose(ctx context.Context, ch *v1alpha1.TiktokChannel, q query, l
 			if q.wanted == nil || q.wanted(l) {
 				chosen = append(chosen, l)
 			}
+			if len(chosen) == q.limit {
+				return chosen, more || i+1 < len(letters), nil
+			}
 		}
-		if !more || len(letters) == 0 || len(chosen) >= limit {
+		if !more || len(letters) == 0 {
 			return chosen, more, nil
 		}
 	}

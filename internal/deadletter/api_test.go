@@ -263,6 +263,25 @@ func TestReplayPassesOverManyOfASinkThatIsGone(t *testing.T) {
 	}
 }
 
+// One request replays as many as it asks for, and passes over any number to find them.
+func TestReplayOfSomeOnly(t *testing.T) {
+	b := newBench(t)
+	b.bury("main", "former", 600)
+	b.bury("main", "crm", 4)
+	var answers []string
+	for _, limit := range []string{"1", "2", "1000"} {
+		var answer deadletter.Replayed
+		if code := b.ask(http.MethodPost, "main/dead-letters/replay?all=true&limit="+limit, &answer); code != http.StatusAccepted {
+			t.Fatal(code)
+		}
+		answers = append(answers, fmt.Sprintf("%+v", answer))
+	}
+	want := "[{Replayed:1 Skipped:600 More:true} {Replayed:2 Skipped:600 More:true} {Replayed:1 Skipped:600 More:false}]"
+	if got := fmt.Sprint(answers); got != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	b := newBench(t)
 	b.bury("other", "crm", 1)
@@ -287,6 +306,9 @@ func TestRefusals(t *testing.T) {
 		"other/dead-letters?to=audit":                          {http.MethodGet, 400, `"to" is not known`},
 		"main/dead-letters/replay":                             {http.MethodPost, 400, "Say which"},
 		"main/dead-letters/replay?sink=a&limit=many":           {http.MethodPost, 400, "limit"},
+		"main/dead-letters/replay?sink=crm&limit=0":            {http.MethodPost, 400, "from 1 to 1000"},
+		"main/dead-letters/replay?sink=crm&limit=1001":         {http.MethodPost, 400, "from 1 to 1000"},
+		"main/dead-letters?limit=501":                          {http.MethodGet, 400, "from 1 to 500"},
 	} {
 		var p struct{ Type, Detail string }
 		if status := b.ask(want.method, path, &p); status != want.status || !strings.Contains(p.Detail, want.words) || p.Type == "" {
