@@ -41,6 +41,11 @@ type Job struct {
 	AddedAt time.Time
 }
 
+// Ends says that a job reaches its age before it could be tried again after a wait, and will be gone then.
+func (j Job) Ends(now time.Time, wait time.Duration) bool {
+	return !j.AddedAt.IsZero() && now.Add(wait).After(j.AddedAt.Add(JobMaxAge))
+}
+
 // RetryError says when to try a job again.
 type RetryError struct {
 	After time.Duration

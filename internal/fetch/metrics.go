@@ -31,7 +31,7 @@ const (
 	resultFailed result = "failed"
 	// resultRefused: by TikTok, and it would again; given up.
 	resultRefused result = "refused"
-	// resultGone: the channel is no more; given up.
+	// resultGone: no channel, as far as this replica knows; tried again, and given up like resultExpired.
 	resultGone result = "gone"
 	// resultExpired: tried for as long as jobs are kept; given up.
 	resultExpired result = "expired"

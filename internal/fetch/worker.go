@@ -24,7 +24,7 @@ import (
 const (
 	// attemptTimeout bounds one attempt at a job. What it has read by then is not read again by the next.
 	attemptTimeout = 90 * time.Second
-	// patience is how many attempts are made at a job that finds nothing, or no channel: lists and caches may be behind.
+	// patience is how many attempts are made at a job that finds nothing: lists may be behind.
 	patience = 6
 	// maxLag is how long conversations are looked for in which a message was looked for in vain.
 	maxLag = time.Hour
@@ -131,8 +131,11 @@ func (w *Worker) handle(ctx context.Context, job eventlog.Job) error {
 		if o.after <= 0 {
 			o.after = made.delay()
 		}
-		if !job.AddedAt.IsZero() && w.opts.Clock.Now().Add(o.after).After(job.AddedAt.Add(eventlog.JobMaxAge)) {
-			o.result, o.again = resultExpired, false
+		if job.Ends(w.opts.Clock.Now(), o.after) {
+			o.again = false
+			if o.result != resultGone {
+				o.result = resultExpired
+			}
 		}
 	}
 	if o.again {
@@ -167,9 +170,9 @@ func text(err error) string {
 // attempt finds out whose job it is, and looks for its message if it is the channel's turn. made is what was done for the job, and then what has
 // been done.
 func (w *Worker) attempt(ctx context.Context, job eventlog.Job, made *try) outcome {
-	gone := func(why string) outcome {
+	gone := func(why string) outcome { // or this replica's cache is behind, for as long as the API server is away
 		made.attempts++
-		return outcome{result: resultGone, again: made.attempts < patience, err: errors.New(why)}
+		return outcome{result: resultGone, again: true, err: errors.New(why)}
 	}
 	ch, err := ingest.ChannelOf(ctx, w.opts.Reader, job.App, job.BusinessID)
 	if err != nil {

@@ -245,5 +245,5 @@ func TestNothingToFind(t *testing.T) {
 	if err := b.log.AddJob(t.Context(), eventlog.Job{Kind: "fetch", Record: eventlog.Record{ID: "x", App: "app", BusinessID: business, ChannelUID: uid}}); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("giving up a channel that is gone", func() bool { return count(t, registry, "gone") >= 6 })
+	b.eventually("looking for a channel that may be gone", func() bool { return count(t, registry, "gone") >= 12 })
 }

@@ -45,11 +45,10 @@ func (f *Follower) Start(ctx context.Context) error {
 	return nil
 }
 
+var errNoChannel = errors.New("the channel does not hold the business")
+
 // NeedLeaderElection implements manager.LeaderElectionRunnable: all replicas share the jobs.
 func (*Follower) NeedLeaderElection() bool { return false }
-
-// channelAttempts is how often the channel of a job is looked for: the cache may be behind.
-const channelAttempts = 3
 
 func (f *Follower) handle(ctx context.Context, job eventlog.Job) error {
 	ch, err := ingest.ChannelOf(ctx, f.Reader, job.App, job.BusinessID)
@@ -57,10 +56,13 @@ func (f *Follower) handle(ctx context.Context, job eventlog.Job) error {
 		return err
 	}
 	if ch == nil || string(ch.UID) != job.ChannelUID {
-		if job.Attempt < channelAttempts {
-			return errors.New("the channel does not hold the business any more")
+		// It may be gone; or this replica's cache is behind that of the one which found it, for as long as the API server is away.
+		if job.Ends(f.Clock.Now(), eventlog.JobDelay(job.Attempt)) {
+			f.Logger.Info("the status of messages is not followed: their channel is gone, or does not hold the business any more",
+				"event", job.ID, "app", job.App, "business", job.BusinessID, "channelUID", job.ChannelUID, "attempts", job.Attempt)
+			return nil
 		}
-		return nil
+		return errNoChannel
 	}
 	state, _, err := f.States.State(ctx, ch, job.Conversation)
 	if err != nil {

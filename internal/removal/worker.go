@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
@@ -19,10 +20,8 @@ import (
 const (
 	// markTimeout bounds one try.
 	markTimeout = 10 * time.Second
-	// A channel that is not there is looked for so often, since the cache of the replica that has the job may be behind that of the one which
-	// found the channel.
-	lookups    = 3
-	lookupWait = 10 * time.Second
+	// maxLookupWait is the longest wait before a channel that is not there is looked for again.
+	maxLookupWait = time.Minute
 )
 
 var errNoChannel = errors.New("the channel does not hold the business")
@@ -43,11 +42,16 @@ type Worker struct {
 	Reader client.Reader
 	Jobs   Jobs
 	Tokens Marker
+	// Clock; nil means the real one.
+	Clock  clock.PassiveClock
 	Logger logr.Logger
 }
 
 // Start implements manager.Runnable.
 func (w *Worker) Start(ctx context.Context) error {
+	if w.Clock == nil {
+		w.Clock = clock.RealClock{}
+	}
 	if err := w.Jobs.WorkJobs(ctx, ingest.JobRemoved, w.mark); err != nil {
 		return fmt.Errorf("noting authorizations that were removed: %w", err)
 	}
@@ -65,10 +69,7 @@ func (w *Worker) mark(ctx context.Context, job eventlog.Job) error {
 		return w.again(job, err)
 	}
 	if ch == nil || string(ch.UID) != job.ChannelUID {
-		if job.Attempt < lookups {
-			return &eventlog.RetryError{After: lookupWait, Err: errNoChannel}
-		}
-		return nil // the channel is gone, or gave the business up
+		return w.lookAgain(job)
 	}
 	removal := removalOf(job.Record)
 	marked, err := w.Tokens.MarkRemoved(ctx, ch, job.BusinessID, removal)
@@ -78,6 +79,18 @@ func (w *Worker) mark(ctx context.Context, job eventlog.Job) error {
 	w.Logger.Info("TikTok told that an authorization was removed", "namespace", ch.Namespace, "name", ch.Name, "at", removal.Time,
 		"tiktokReason", int64(removal.Reason), "concernsTokens", marked)
 	return nil
+}
+
+// lookAgain has a channel looked for again that does not hold the business. It may be gone, or have given the business up. But the cache of the
+// replica that has the job may also be behind that of the one which found the channel, for as long as the API server is away.
+func (w *Worker) lookAgain(job eventlog.Job) error {
+	wait := min(eventlog.JobDelay(job.Attempt), maxLookupWait)
+	if job.Ends(w.Clock.Now(), wait) {
+		w.Logger.Info("a removed authorization is noted nowhere: the channel that it was of is gone, or does not hold the business any more",
+			"event", job.ID, "app", job.App, "business", job.BusinessID, "channelUID", job.ChannelUID, "attempts", job.Attempt)
+		return nil
+	}
+	return &eventlog.RetryError{After: wait, Err: errNoChannel}
 }
 
 func (w *Worker) again(job eventlog.Job, err error) error {

@@ -3,13 +3,15 @@ package removal_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
@@ -48,8 +50,8 @@ func (m *marker) MarkRemoved(_ context.Context, ch *v1alpha1.TiktokChannel, busi
 	return true, m.err
 }
 
-// work does a job in a cluster with the channel main, uid-1, which holds -biz.
-func work(t *testing.T, m *marker, attempt int, uid, body string) error {
+// worker is in a cluster with the channel main, uid-1, which holds -biz.
+func worker(t *testing.T, m *marker) *removal.Worker {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -60,15 +62,27 @@ func work(t *testing.T, m *marker, attempt int, uid, body string) error {
 		Spec:       v1alpha1.TiktokChannelSpec{AppRef: v1alpha1.TiktokAppReference{Name: "app"}},
 		Status:     v1alpha1.TiktokChannelStatus{BusinessID: "-biz"},
 	}
-	var reader client.Reader = fake.NewClientBuilder().WithScheme(scheme).WithObjects(ch).
-		WithIndex(&v1alpha1.TiktokChannel{}, ingest.BusinessIndex, ingest.BusinessKeys).Build()
-	j := &job{Job: eventlog.Job{Attempt: attempt, Record: eventlog.Record{
-		ID: "evt_1", App: "app", BusinessID: "-biz", ChannelUID: uid, ReceivedAt: received, Body: []byte(body),
-	}}}
-	if err := (&removal.Worker{Reader: reader, Jobs: j, Tokens: m}).Start(t.Context()); err != nil {
+	return &removal.Worker{Tokens: m, Reader: fake.NewClientBuilder().WithScheme(scheme).WithObjects(ch).
+		WithIndex(&v1alpha1.TiktokChannel{}, ingest.BusinessIndex, ingest.BusinessKeys).Build()}
+}
+
+// do has a worker do a job.
+func do(t *testing.T, w *removal.Worker, j eventlog.Job) error {
+	t.Helper()
+	one := &job{Job: j}
+	w.Jobs = one
+	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return j.err
+	return one.err
+}
+
+// work does a job of the channel.
+func work(t *testing.T, m *marker, attempt int, body string) error {
+	t.Helper()
+	return do(t, worker(t, m), eventlog.Job{Attempt: attempt, Record: eventlog.Record{
+		ID: "evt_1", App: "app", BusinessID: "-biz", ChannelUID: "uid-1", ReceivedAt: received, Body: []byte(body),
+	}})
 }
 
 func TestWhatIsNoted(t *testing.T) {
@@ -91,7 +105,7 @@ func TestWhatIsNoted(t *testing.T) {
 		"a later reason's number": {`{"event":"x","content":{"reason":"9"}}`, token.Removal{Time: second, Reason: 9}},
 	} {
 		m := &marker{}
-		if err := work(t, m, 1, "uid-1", tc.body); err != nil || m.channel != "main" || m.business != "-biz" || m.removal != tc.want {
+		if err := work(t, m, 1, tc.body); err != nil || m.channel != "main" || m.business != "-biz" || m.removal != tc.want {
 			t.Errorf("%s: noted %+v (%v), want %+v", name, m, err, tc.want)
 		}
 	}
@@ -101,21 +115,41 @@ func TestWhatIsNoted(t *testing.T) {
 func TestFailureIsTriedAgain(t *testing.T) {
 	m := &marker{err: errors.New("connection refused")}
 	for _, attempt := range []int{1, 100} {
-		if err := work(t, m, attempt, "uid-1", `{"event":"x"}`); !errors.Is(err, m.err) {
+		if err := work(t, m, attempt, `{"event":"x"}`); !errors.Is(err, m.err) {
 			t.Errorf("attempt %d: %v", attempt, err)
 		}
 	}
 }
 
-// A cache may be behind, but a channel that is gone is not waited for.
+// The cache of a replica may be behind for as long as the API server is away. A channel that is gone is looked for until the job ends, and then
+// somebody is told.
 func TestChannelThatIsGone(t *testing.T) {
+	added := received.Add(time.Second)
 	m := &marker{}
-	var again *eventlog.RetryError
-	if err := work(t, m, 1, "uid-0", `{"event":"x"}`); !errors.As(err, &again) || again.After <= 0 {
-		t.Errorf("it is not looked for again: %v", err)
-	}
-	if err := work(t, m, 3, "uid-0", `{"event":"x"}`); err != nil {
-		t.Errorf("it is looked for for ever: %v", err)
+	for _, tc := range []struct {
+		attempt int
+		now     time.Time
+		ends    bool
+	}{
+		{1, added, false}, {3, added.Add(20 * time.Second), false}, {4000, added.Add(eventlog.JobMaxAge - 2*time.Minute), false},
+		{4001, added.Add(eventlog.JobMaxAge - 30*time.Second), true},
+	} {
+		var told strings.Builder
+		w := worker(t, m)
+		w.Clock, w.Logger = clocktesting.NewFakePassiveClock(tc.now), funcr.New(func(_, args string) { told.WriteString(args) }, funcr.Options{})
+		err := do(t, w, eventlog.Job{Attempt: tc.attempt, AddedAt: added, Record: eventlog.Record{
+			ID: "evt_1", App: "app", BusinessID: "-biz", ChannelUID: "uid-0",
+		}})
+		var again *eventlog.RetryError
+		if errors.As(err, &again) == tc.ends || (err == nil) != tc.ends {
+			t.Errorf("attempt %d at %s: %v", tc.attempt, tc.now, err)
+		}
+		if again != nil && (again.After <= 0 || again.After > time.Minute) {
+			t.Errorf("attempt %d: the next one is after %s", tc.attempt, again.After)
+		}
+		if strings.Contains(told.String(), `"event"="evt_1"`) != tc.ends {
+			t.Errorf("attempt %d at %s: told %q", tc.attempt, tc.now, &told)
+		}
 	}
 	if m.channel != "" {
 		t.Errorf("noted on %s, which is another channel", m.channel)
