@@ -85,8 +85,7 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{source: opts.Credentials, tolerance: opts.Tolerance, reread: map[string]time.Time{}, known: map[string]known{}}
-	return &Handler{opts: opts, verifier: v, metrics: m, bodies: newBodies()}, nil
+	return &Handler{opts: opts, verifier: newVerifier(opts.Credentials, opts.Tolerance), metrics: m, bodies: newBodies()}, nil
 }
 
 // answer is what the sender is told, and what is counted.

@@ -46,7 +46,8 @@ type credentials struct {
 	mu             sync.Mutex
 	cached, stored appclient.Credentials
 	err            error
-	silent         bool // no answer comes before the caller gives up
+	silent         bool          // no answer comes before the caller gives up
+	held           chan struct{} // no answer comes before it is closed
 	forgotten      int
 	asked          int
 }
@@ -55,6 +56,11 @@ func (c *credentials) Credentials(ctx context.Context, _ *v1alpha1.TiktokApp) (a
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
+	if held := c.held; held != nil {
+		c.mu.Unlock()
+		<-held
+		c.mu.Lock()
+	}
 	if c.silent {
 		<-ctx.Done()
 		return appclient.Credentials{}, ctx.Err()

@@ -39,6 +39,8 @@ const (
 	retryAfter = 30 * time.Second
 	// credentialsTimeout bounds the reading of an app's secret that was read before: TikTok waits for its answer, and the old one will do.
 	credentialsTimeout = 500 * time.Millisecond
+	// firstCredentialsTimeout bounds the reading of one of which nothing is known.
+	firstCredentialsTimeout = 5 * time.Second
 	// rereadInterval is how often at most an app's secret is read again because a signature did not match it.
 	rereadInterval = time.Second
 )

@@ -1,8 +1,12 @@
 package ingest_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -111,5 +115,97 @@ func TestASilentAPIServerHoldsNothingUp(t *testing.T) {
 	wg.Wait()
 	if f.creds.asked != asked+1 {
 		t.Errorf("it is asked by %d webhooks at once, each of which waits", f.creds.asked-asked)
+	}
+}
+
+// hold keeps the API server from answering until it is released.
+func (c *credentials) hold() (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held := make(chan struct{})
+	c.held = held
+	return func() { close(held) }
+}
+
+// reached waits until so many readings have begun.
+func (c *credentials) reached(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		asked := c.asked
+		c.mu.Unlock()
+		if asked == n {
+			return
+		}
+		if asked > n || time.Now().After(deadline) {
+			t.Fatalf("the API server was asked %d times, want %d", asked, n)
+		}
+	}
+}
+
+// When what was read of a secret has become old, one webhook asks for all. The others do not wait, unless their signature does not match: a new
+// secret is found, and a forgery is refused as one.
+func TestOneWebhookAsksForAll(t *testing.T) {
+	f := setup(t, channel("ch", "uid-1", business))
+	f.post("/webhooks/app", text("1", "c"), secret)
+	release := f.creds.hold()
+	var wg sync.WaitGroup
+	answers := map[string]int{}
+	var mu sync.Mutex
+	post := func(id string, with tiktok.Secret) {
+		wg.Go(func() {
+			code := f.post("/webhooks/app", text(id, "c"), with).Code
+			mu.Lock()
+			defer mu.Unlock()
+			answers[id] = code
+		})
+	}
+	post("first", secret)
+	f.creds.reached(t, 2)
+	f.creds.mu.Lock()
+	f.creds.cached = appclient.Credentials{Current: "rotated", Previous: secret}
+	f.creds.stored = f.creds.cached
+	f.creds.mu.Unlock()
+	post("new", "rotated")
+	for i := range 5 {
+		post(fmt.Sprint("forged ", i), "forged")
+	}
+	for range 20 {
+		if w := f.post("/webhooks/app", text("2", "c"), secret); w.Code != http.StatusOK {
+			t.Errorf("meanwhile: %d %s", w.Code, w.Body)
+		}
+	}
+	f.creds.reached(t, 2)
+	release()
+	wg.Wait()
+	for id, code := range answers {
+		if want := map[bool]int{true: http.StatusUnauthorized, false: http.StatusOK}[strings.HasPrefix(id, "forged")]; code != want {
+			t.Errorf("%s: %d, want %d", id, code, want)
+		}
+	}
+}
+
+// The sender of the webhook that asks may leave: those that wait with it hear the answer.
+func TestWhoAsksForAllMayLeave(t *testing.T) {
+	f := setup(t, channel("ch", "uid-1", business))
+	release := f.creds.hold()
+	ctx, leave := context.WithCancel(t.Context())
+	var first, second *httptest.ResponseRecorder
+	var left, wg sync.WaitGroup
+	left.Go(func() {
+		body := text("1", "c")
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/webhooks/app", bytes.NewReader(body))
+		r.Header.Set(tiktok.SignatureHeader, tiktok.Sign(secret, body, f.clock.Now()))
+		first = httptest.NewRecorder()
+		f.handler.ServeHTTP(first, r)
+	})
+	f.creds.reached(t, 1)
+	wg.Go(func() { second = f.post("/webhooks/app", text("2", "c"), secret) })
+	leave()
+	left.Wait()
+	release()
+	wg.Wait()
+	if first.Code != http.StatusServiceUnavailable || second.Code != http.StatusOK {
+		t.Errorf("who left: %d; who stayed: %d %s", first.Code, second.Code, second.Body)
 	}
 }

@@ -33,9 +33,16 @@ type verifier struct {
 	source    CredentialSource
 	tolerance tiktok.Tolerance
 
-	mu     sync.Mutex
-	reread map[string]time.Time
-	known  map[string]known // by the app's name
+	mu       sync.Mutex
+	reread   map[string]time.Time
+	known    map[string]known    // by the app's name
+	readings map[string]*reading // that are under way, by the app's name
+}
+
+func newVerifier(source CredentialSource, tolerance tiktok.Tolerance) *verifier {
+	return &verifier{
+		source: source, tolerance: tolerance, reread: map[string]time.Time{}, known: map[string]known{}, readings: map[string]*reading{},
+	}
 }
 
 // known are the secrets of an app as they were last read. They are used while the API server cannot be asked, so that events keep coming.
@@ -46,6 +53,17 @@ type known struct {
 	askAt time.Time
 }
 
+// reading of an app's secrets, for all webhooks that wait for it.
+type reading struct {
+	ref v1alpha1.AppSecretReference
+	// ended is closed at the end, when the others are set. fresh is false if the API server did not answer in time, and the credentials are what
+	// it said before.
+	ended chan struct{}
+	creds appclient.Credentials
+	fresh bool
+	err   error
+}
+
 // errOutdated says that a signature does not match the secrets as they were last read, and that they cannot be read again.
 var errOutdated = errors.New("the signature does not match what was read before; it may have changed")
 
@@ -53,17 +71,20 @@ var errOutdated = errors.New("the signature does not match what was read before;
 // again, once, and not more often than rereadInterval: a rotation is noticed at once, and forgers cannot flood the API server.
 func (v *verifier) verify(ctx context.Context, app *v1alpha1.TiktokApp, header string, body []byte, now time.Time) error {
 	fresh := false
-	check := func() error {
-		creds, isFresh, err := v.credentials(ctx, app, now)
+	check := func(patient bool) error {
+		creds, isFresh, err := v.credentials(ctx, app, now, patient)
 		if fresh = isFresh; err != nil {
 			return &credentialsError{err}
 		}
 		return tiktok.VerifySignature(header, body, creds.Secrets(), now, v.tolerance)
 	}
-	err := check()
+	err := check(false)
+	if errors.Is(err, tiktok.ErrSignatureMismatch) && !fresh {
+		err = check(true)
+	}
 	if errors.Is(err, tiktok.ErrSignatureMismatch) && v.mayReread(app.Name, now) {
-		v.source.Forget(app.Name)
-		err = check()
+		v.forget(app.Name)
+		err = check(true)
 	}
 	if errors.Is(err, tiktok.ErrSignatureMismatch) && !fresh {
 		return &credentialsError{errOutdated} // a 401 could refuse a webhook that is signed with a new secret
@@ -71,12 +92,14 @@ func (v *verifier) verify(ctx context.Context, app *v1alpha1.TiktokApp, header s
 	return err
 }
 
-// credentials reads an app's secrets. fresh is false if the API server did not answer in time, and these are what it said before.
-func (v *verifier) credentials(ctx context.Context, app *v1alpha1.TiktokApp, now time.Time) (creds appclient.Credentials, fresh bool, err error) {
-	cached, isCached := v.source.Cached(app, now)
+// credentials gives an app's secrets. fresh is false if they are what the API server said before: it did not answer in time; or somebody is
+// asking it, which one webhook does for all. A patient caller waits for that.
+func (v *verifier) credentials(
+	ctx context.Context, app *v1alpha1.TiktokApp, now time.Time, patient bool,
+) (creds appclient.Credentials, fresh bool, err error) {
 	v.mu.Lock()
 	last, ok := v.known[app.Name]
-	if isCached {
+	if cached, isCached := v.source.Cached(app, now); isCached {
 		if read := (known{Credentials: cached, ref: app.Spec.SecretRef}); last != read {
 			v.known[app.Name] = read
 		}
@@ -88,34 +111,74 @@ func (v *verifier) credentials(ctx context.Context, app *v1alpha1.TiktokApp, now
 		v.mu.Unlock()
 		return last.Credentials, false, nil
 	}
-	if ok && !last.askAt.IsZero() { // this webhook asks, and the others do not wait for what it hears
-		last.askAt = now.Add(rereadInterval)
-		v.known[app.Name] = last
+	r := v.readings[app.Name]
+	underWay := r != nil && r.ref == app.Spec.SecretRef
+	if !underWay {
+		r = v.read(ctx, app, now, ok)
 	}
 	v.mu.Unlock()
-	if ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, credentialsTimeout)
-		defer cancel()
+	if ok && underWay && !patient {
+		return last.Credentials, false, nil
 	}
-	creds, err = v.source.Credentials(ctx, app)
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	select {
+	case <-r.ended:
+		return r.creds, r.fresh, r.err
+	case <-ctx.Done():
+		return creds, false, ctx.Err()
+	}
+}
+
+// read begins to read an app's secrets. It goes on when the webhook that began it has ended: others may wait for it. v.mu is held.
+func (v *verifier) read(ctx context.Context, app *v1alpha1.TiktokApp, now time.Time, known bool) *reading {
+	r := &reading{ref: app.Spec.SecretRef, ended: make(chan struct{})}
+	v.readings[app.Name] = r
+	limit := firstCredentialsTimeout
+	if known {
+		limit = credentialsTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	go func() {
+		defer cancel()
+		defer close(r.ended)
+		creds, err := v.source.Credentials(ctx, app)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.readings[app.Name] == r {
+			delete(v.readings, app.Name)
+		}
+		r.creds, r.fresh, r.err = v.heard(app.Name, r.ref, creds, err, now)
+	}()
+	return r
+}
+
+// heard notes the answer to a reading, and says what to go by. v.mu is held.
+func (v *verifier) heard(
+	app string, ref v1alpha1.AppSecretReference, creds appclient.Credentials, err error, now time.Time,
+) (goBy appclient.Credentials, fresh bool, _ error) {
+	last, ok := v.known[app]
 	var missing *appclient.MissingError
 	switch {
 	case err == nil:
-		v.known[app.Name] = known{Credentials: creds, ref: app.Spec.SecretRef}
+		v.known[app] = known{Credentials: creds, ref: ref}
 		return creds, true, nil
 	case errors.As(err, &missing), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err): // it was answered
-		delete(v.known, app.Name)
+		delete(v.known, app)
 		return creds, false, err
-	case !ok:
+	case !ok || last.ref != ref:
 		return creds, false, err
 	default:
 		last.askAt = now.Add(rereadInterval)
-		v.known[app.Name] = last
+		v.known[app] = last
 		return last.Credentials, false, nil
 	}
+}
+
+// forget has the next webhook read an app's secrets anew. A reading that is under way may have begun too early to hear of a change.
+func (v *verifier) forget(app string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.source.Forget(app)
+	delete(v.readings, app)
 }
 
 func (v *verifier) mayReread(app string, now time.Time) bool {
