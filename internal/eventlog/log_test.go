@@ -342,6 +342,35 @@ func TestUnroutedEventsAreRoutedOnceInOrder(t *testing.T) {
 	reopen(t, l, opts) // an emptied stream is not a damaged one
 }
 
+func TestForWhomEventsWait(t *testing.T) {
+	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})
+	waits := func(business string) bool {
+		t.Helper()
+		of, err := l.Unrouted(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return of != nil && of("app", business)
+	}
+	if of, err := l.Unrouted(t.Context()); of != nil || err != nil {
+		t.Fatalf("of an empty log: %v, %v", of != nil, err)
+	}
+	r := record("1")
+	r.ChannelUID = ""
+	appendRecord(t, l, r)
+	r.BusinessID = "somebody else"
+	appendRecord(t, l, r)
+	if !waits("-biz") || !waits("somebody else") || waits("nobody") {
+		t.Errorf("%v, %v, %v", waits("-biz"), waits("somebody else"), waits("nobody"))
+	}
+	if _, err := l.RouteUnrouted(t.Context(), "app", "-biz", uid, nil); err != nil {
+		t.Fatal(err)
+	}
+	if waits("-biz") || !waits("somebody else") {
+		t.Errorf("after routing: %v, %v", waits("-biz"), waits("somebody else"))
+	}
+}
+
 // TestALongBacklogIsRoutedInOrder: of many conversations at once, and after an accident from where it was.
 func TestALongBacklogIsRoutedInOrder(t *testing.T) {
 	l := open(t, eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed})

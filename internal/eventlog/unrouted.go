@@ -29,7 +29,7 @@ func (l *Log) RouteUnrouted(
 	}
 	filter := unroutedSubject(app, businessID)
 	for after := uint64(0); ; {
-		events, err := l.unrouted(ctx, filter, after)
+		events, err := l.nextUnrouted(ctx, filter, after)
 		if err == nil && len(events) == 0 {
 			err = l.confirmEnd(ctx, unroutedStream, filter, Position{Sequence: after})
 		}
@@ -50,8 +50,28 @@ func (l *Log) RouteUnrouted(
 	}
 }
 
-// unrouted reads the next events that wait for a channel.
-func (l *Log) unrouted(ctx context.Context, filter string, after uint64) (events []*Stored, err error) {
+// Unrouted says for which businesses events wait for a channel; nil if none does, which is cheap to find out.
+func (l *Log) Unrouted(ctx context.Context) (waits func(app, businessID string) bool, err error) {
+	const doing = "looking for events that wait for their channel"
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	stream, err := l.js.Stream(ctx, unroutedStream)
+	if err != nil {
+		return nil, &UnavailableError{Doing: doing, Err: err}
+	}
+	if stream.CachedInfo().State.Msgs == 0 {
+		return nil, nil
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(unroutedPrefix+">"))
+	if err != nil {
+		return nil, &UnavailableError{Doing: doing, Err: err}
+	}
+	subjects := info.State.Subjects
+	return func(app, businessID string) bool { return subjects[unroutedSubject(app, businessID)] > 0 }, nil
+}
+
+// nextUnrouted reads the next events that wait for a channel.
+func (l *Log) nextUnrouted(ctx context.Context, filter string, after uint64) (events []*Stored, err error) {
 	request := getRequest{NextFor: filter, Sequence: after + 1, Batch: routeEvents, MaxBytes: routeBytes}
 	err = l.batch(ctx, unroutedStream, "reading events that wait for their channel", request, func(m *nats.Msg, _ uint64) error {
 		event, err := stored(m)

@@ -33,6 +33,7 @@ func DefaultTolerance() tiktok.Tolerance {
 type EventLog interface {
 	Append(ctx context.Context, r eventlog.Record) (eventlog.Result, error)
 	RouteUnrouted(ctx context.Context, app, businessID, channelUID string, each func(context.Context, eventlog.Record) error) (int, error)
+	Unrouted(ctx context.Context) (waits func(app, businessID string) bool, err error)
 	AddJob(ctx context.Context, j eventlog.Job) error
 }
 

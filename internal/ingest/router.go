@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,18 +30,24 @@ const (
 	routingsAtOnce = 4
 	// maxFailedRoutings waits to be noticed by the controller.
 	maxFailedRoutings = 1000
+	// recheckUnrouted is how often it is looked for events that nobody moves.
+	recheckUnrouted = time.Minute
 )
 
 // Router moves events that arrived before their channel held the business (the manager writes status.businessID shortly after an
 // authorization) from the unrouted events to the channel. Each process does so once a channel and business, before it stores the first event
 // under that channel, so that their order is kept; the controller does so where no event follows. The moving goes on when the webhook that began
 // it has ended: a thousand events may wait. Until it has ended, the channel's new events are stored as unrouted too, and moved in their turn.
+//
+// What another process stored as unrouted, which did not know the channel and then ended, is found by looking from time to time.
 type Router struct {
 	reader client.Reader
 	log    EventLog
 	logger logr.Logger
 	// failed are the channels whose events could not be moved, for the controller to try again.
 	failed chan event.GenericEvent
+	// recheck is how often it is looked for events that were left.
+	recheck time.Duration
 
 	mu     sync.Mutex
 	routed map[types.NamespacedName]*route
@@ -52,6 +60,7 @@ func NewRouter(reader client.Reader, log EventLog, logger logr.Logger) *Router {
 	}
 	return &Router{
 		reader: reader, log: log, logger: logger, failed: make(chan event.GenericEvent, maxFailedRoutings), routed: map[types.NamespacedName]*route{},
+		recheck: recheckUnrouted,
 	}
 }
 
@@ -174,7 +183,46 @@ func (r *Router) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 	return ctrl.Result{}, r.Ensure(ctx, &ch)
 }
 
-// SetupWithManager registers the Router's controller, which runs in every replica.
+// Start implements manager.Runnable: it looks for events from time to time that wait although their channel is there.
+func (r *Router) Start(ctx context.Context) error {
+	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
+		if err := r.moveLeft(ctx); err != nil {
+			r.logger.V(1).Info("it is not known whether events wait for channels that are there; looking again", "reason", err.Error())
+		}
+	}, r.recheck, 0.5, true) // replicas need not do it at the same time
+	return nil
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable: it runs in every replica, as the controller does.
+func (*Router) NeedLeaderElection() bool { return false }
+
+// moveLeft begins to move what waits for channels that are there.
+func (r *Router) moveLeft(ctx context.Context) error {
+	waits, err := r.log.Unrouted(ctx)
+	if err != nil || waits == nil {
+		return err
+	}
+	var channels v1alpha1.TiktokChannelList
+	if err := r.reader.List(ctx, &channels, client.UnsafeDisableDeepCopy); err != nil { // they are only read
+		return fmt.Errorf("listing channels: %w", err)
+	}
+	for i := range channels.Items {
+		ch := &channels.Items[i]
+		if ch.Status.BusinessID == "" || !waits(ch.Spec.AppRef.Name, ch.Status.BusinessID) {
+			continue
+		}
+		holder, err := ChannelOf(ctx, r.reader, ch.Spec.AppRef.Name, ch.Status.BusinessID)
+		if err != nil {
+			return err
+		}
+		if holder != nil && holder.UID == ch.UID {
+			r.begin(ctx, ch, r.routeOf(ch), true)
+		}
+	}
+	return nil
+}
+
+// SetupWithManager registers the Router and its controller, which run in every replica.
 func (r *Router) SetupWithManager(mgr manager.Manager) error {
 	again := handler.Funcs{GenericFunc: func(
 		_ context.Context, e event.GenericEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
@@ -185,6 +233,9 @@ func (r *Router) SetupWithManager(mgr manager.Manager) error {
 		WithOptions(controller.Options{NeedLeaderElection: ptr.To(false), MaxConcurrentReconciles: routingsAtOnce}).Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the controller of unrouted events: %w", err)
+	}
+	if err := mgr.Add(r); err != nil {
+		return fmt.Errorf("setting up the search for unrouted events: %w", err)
 	}
 	return nil
 }

@@ -137,11 +137,59 @@ func (l *flaky) RouteUnrouted(
 func TestAMovingThatFailsIsTriedAgain(t *testing.T) {
 	ch := channel("ch", "uid-1", business)
 	f := setup(t, ch)
-	if _, err := f.log.Append(t.Context(), eventlog.Record{ID: "1", App: "app", BusinessID: business, Body: []byte("{}")}); err != nil {
-		t.Fatal(err)
-	}
+	f.leave(t, "1")
 	log := &flaky{EventLog: f.log}
 	router := ingest.NewRouter(f.client, log, logr.Discard())
+	log.fails.Store(true)
+	f.run(t, router)
+	if ready, err := router.Ready(t.Context(), ch); ready || err == nil {
+		t.Fatalf("%v, %v", ready, err)
+	}
+	log.fails.Store(false)
+	f.arrive(t, 1)
+}
+
+// TestWhatAnotherProcessLeftIsFound: one that did not know the channel yet, and ended before it did, stored an event as unrouted after this one had
+// looked for such.
+func TestWhatAnotherProcessLeftIsFound(t *testing.T) {
+	ch := channel("ch", "uid-1", business)
+	f := setup(t, ch, channel("other", "uid-2", "another business"))
+	router := ingest.NewRouter(f.client, f.log, logr.Discard())
+	router.RecheckEvery(10 * time.Millisecond)
+	if err := router.Ensure(t.Context(), ch); err != nil {
+		t.Fatal(err)
+	}
+	f.run(t, router)
+	for n := 1; n <= 2; n++ {
+		f.leave(t, fmt.Sprint(n))
+		f.arrive(t, n)
+	}
+	if events := f.events(t, "uid-2"); len(events) != 0 {
+		t.Errorf("another channel has %+v", events)
+	}
+}
+
+// leave stores an event of the business as unrouted, as a process that does not know its channel does.
+func (f *fixture) leave(t *testing.T, id string) {
+	t.Helper()
+	if _, err := f.log.Append(t.Context(), eventlog.Record{ID: id, App: "app", BusinessID: business, Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// arrive waits until so many events are with the channel.
+func (f *fixture) arrive(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(f.events(t, "uid-1")) < n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("event %d still waits", n)
+		}
+	}
+}
+
+// run runs a router in a manager that notices no channel, until the test ends.
+func (f *fixture) run(t *testing.T, router *ingest.Router) {
+	t.Helper()
 	mgr, err := ctrl.NewManager(&rest.Config{}, ctrl.Options{
 		Scheme: f.client.Scheme(), Metrics: server.Options{BindAddress: "0"}, Logger: logr.Discard(),
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)}, // the test may run more than once
@@ -160,20 +208,10 @@ func TestAMovingThatFailsIsTriedAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	}()
-	log.fails.Store(true)
-	if ready, err := router.Ready(t.Context(), ch); ready || err == nil {
-		t.Fatalf("%v, %v", ready, err)
-	}
-	log.fails.Store(false)
-	for deadline := time.Now().Add(20 * time.Second); len(f.events(t, "uid-1")) == 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the event still waits")
-		}
-	}
+	})
 }
