@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,6 +130,8 @@ func TestMistakesAreRefusedWithASentence(t *testing.T) {
 		"image.registry=https://ghcr.io/team":                   "/image/registry",
 		"image.registry=ghcr.io/team/":                          "/image/registry",
 		"image.tag=a b":                                         "/image/tag",
+		"image.tag=v1@sha256:" + strings.Repeat("0", 64):        "set image.digests",
+		"image.digests.webhook=sha256:0":                        "/image/digests/webhook",
 		`commonLabels.app\.kubernetes\.io/name=other`:           "/commonLabels",
 		`manager.podLabels.app\.kubernetes\.io/component=other`: "/manager/podLabels",
 		`metrics.dashboard.labels.helm\.sh/chart=other`:         "/metrics/dashboard/labels",
@@ -168,6 +171,35 @@ func TestLeastAndMostAreTaken(t *testing.T) {
 	} {
 		if _, errs, err := helm(t, "template", "x", chart, "--set", set); err != nil {
 			t.Errorf("%s: %v\n%s", set, err, errs)
+		}
+	}
+}
+
+// TestEachImageHasItsOwnDigest: they are other images, of which none is found under another's digest. Who gives some only has the others by tag.
+func TestEachImageHasItsOwnDigest(t *testing.T) {
+	digest := func(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
+	set := "simulator.enabled=true,image.tag=v9,image.digests.manager=" + digest("1") + ",image.digests.webhook=" + digest("2")
+	at := "ghcr.io/tiktok-operator/"
+	for simulator, want := range map[string][]string{
+		"": {at + "manager:v9@" + digest("1"), at + "tiktok-simulator:v9", at + "webhook:v9@" + digest("2"), at + "webhook:v9@" + digest("2")},
+		digest("3"): {
+			at + "manager:v9@" + digest("1"), at + "tiktok-simulator:v9@" + digest("3"), at + "webhook:v9@" + digest("2"), at + "webhook:v9@" + digest("2"),
+		},
+	} {
+		var images []string
+		for _, object := range render(t, "--set", set+",image.digests.simulator="+simulator) {
+			path := []string{"spec", "template", "spec", "containers"}
+			if object.GetKind() == "Pod" {
+				path = []string{"spec", "containers"}
+			}
+			containers, _, _ := unstructured.NestedSlice(object.Object, path...)
+			for _, container := range containers {
+				images = append(images, container.(map[string]any)["image"].(string))
+			}
+		}
+		slices.Sort(images)
+		if !slices.Equal(images, want) {
+			t.Errorf("with simulator %q the images are\n%s", simulator, strings.Join(images, "\n"))
 		}
 	}
 }

@@ -40,8 +40,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- default (printf "%s-%s" (include "tiktok-operator.fullname" .root) .component) $values.serviceAccount.name }}
 {{- end }}
 
+{{- /* Takes (dict "root" . "binary" "tiktok-simulator" "digest" "simulator"). */}}
 {{- define "tiktok-operator.image" -}}
-{{ printf "%s/%s:%s" .root.Values.image.registry .binary (default .root.Chart.AppVersion .root.Values.image.tag) }}
+{{- $image := .root.Values.image }}
+{{- printf "%s/%s:%s" $image.registry .binary (default .root.Chart.AppVersion $image.tag) }}
+{{- with index (default (dict) $image.digests) .digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{- define "tiktok-operator.externalNATS" -}}
@@ -65,6 +68,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $fullname := include "tiktok-operator.fullname" . }}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) }}
 {{- fail (printf "objects cannot have names that begin with %q, as the release's does: a Service's name begins with a letter and has no dot; set fullnameOverride" $fullname) }}
+{{- end }}
+{{- if contains "@" (default "" .Values.image.tag) }}
+{{- fail "image.tag is for all images, and each has another digest: leave the digest out, and set image.digests" }}
 {{- end }}
 {{- $tolerance := include "tiktok-operator.seconds" .Values.webhook.signatureTolerance | float64 }}
 {{- if or (lt $tolerance 1.0) (gt $tolerance (mulf 743 3600)) }}
