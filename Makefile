@@ -167,8 +167,8 @@ deploy: ## Deploy the operator into the current cluster.
 	$(KUBECTL) apply --server-side -k config/default
 
 .PHONY: undeploy
-undeploy: ## Remove the operator, its CRDs and with them every TiktokApp and TiktokChannel.
-	$(KUBECTL) delete --ignore-not-found -k config/default
+undeploy: ## Remove every TiktokChannel, then every TiktokApp, and then the operator with its CRDs and events. TIMEOUT=5m
+	@KUBECTL='$(KUBECTL)' hack/undeploy.sh
 
 bin:
 	@mkdir -p bin

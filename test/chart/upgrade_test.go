@@ -58,7 +58,7 @@ func fixed(t *testing.T, all []*unstructured.Unstructured) map[string]string {
 		case "Deployment":
 			fields = [][]string{{"spec", "selector"}}
 		case "PersistentVolumeClaim":
-			fields = [][]string{{"spec"}, {"metadata", "annotations"}}
+			fields = [][]string{{"spec"}, {"metadata", "annotations", "helm.sh/resource-policy"}}
 		case "Service":
 			fields = [][]string{{"spec", "selector"}, {"spec", "ports"}}
 		case "RoleBinding", "ClusterRoleBinding":

@@ -16,27 +16,9 @@ import (
 // docs/how-to/gitops.md says so.
 func TestHelmWaitsForChannels(t *testing.T) {
 	helm(t, "version")
-	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join(root, "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
-	cfg, err := env.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := env.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	user, err := env.AddUser(envtest.User{Name: "helm", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubeconfig, err := user.KubeConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg, kubeconfig := cluster(t, filepath.Join(root, "config", "crd", "bases"))
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"kubeconfig":       string(kubeconfig),
 		"shop/Chart.yaml":  "apiVersion: v2\nname: shop\nversion: 0.1.0\n",
 		"shop/values.yaml": "",
 		"shop/templates/channel.yaml": "apiVersion: channels.tiktok-operator.io/v1alpha1\nkind: TiktokChannel\n" +
@@ -51,7 +33,7 @@ func TestHelmWaitsForChannels(t *testing.T) {
 		}
 	}
 	run := func(verb string, args ...string) (string, error) {
-		_, complaint, err := helm(t, append([]string{verb, "shop", filepath.Join(dir, "shop"), "--kubeconfig", filepath.Join(dir, "kubeconfig")}, args...)...)
+		_, complaint, err := helm(t, append([]string{verb, "shop", filepath.Join(dir, "shop"), "--kubeconfig", kubeconfig}, args...)...)
 		return complaint, err
 	}
 	if complaint, err := run("install"); err != nil {
@@ -62,6 +44,34 @@ func TestHelmWaitsForChannels(t *testing.T) {
 	if err == nil || !strings.Contains(complaint, "resource TiktokChannel/default/shop not ready. status: InProgress, message: because") {
 		t.Errorf("helm is to wait for the channel in vain: %v\n%s", err, complaint)
 	}
+}
+
+// cluster starts an API server with the given CRDs, and writes a kubeconfig of somebody who may do everything there.
+func cluster(t *testing.T, crds ...string) (cfg *rest.Config, kubeconfig string) {
+	t.Helper()
+	env := &envtest.Environment{CRDDirectoryPaths: crds, ErrorIfCRDPathMissing: true}
+	cfg, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	user, err := env.AddUser(envtest.User{Name: "admin", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := user.KubeConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return cfg, kubeconfig
 }
 
 // awaitsAuthorization gives a channel the status that the operator writes while nobody has authorized it.

@@ -47,6 +47,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- with index (default (dict) $image.digests) .digest }}@{{ . }}{{ end }}
 {{- end }}
 
+{{- /* Takes the annotations of what is kept, and adds those by which Helm, Flux and Argo CD keep it. Other options for Argo CD count too. */}}
+{{- define "tiktok-operator.kept" -}}
+{{- $sync := "argocd.argoproj.io/sync-options" }}
+{{- $options := compact (append (splitList "," (default "" (get . $sync))) "Prune=false") | uniq }}
+{{- $keep := dict "helm.sh/resource-policy" "keep" "kustomize.toolkit.fluxcd.io/prune" "disabled" $sync (join "," (append $options "Delete=false" | uniq)) }}
+{{- toYaml (merge $keep .) }}
+{{- end }}
+
 {{- define "tiktok-operator.externalNATS" -}}
 {{- if or .Values.eventLog.nats.url .Values.eventLog.nats.urlFrom.secret }}true{{ end }}
 {{- end }}
