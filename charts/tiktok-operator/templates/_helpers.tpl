@@ -98,6 +98,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if lt (include "tiktok-operator.seconds" .Values.simulator.accessTokenTTL | float64) 1.0 }}
 {{- fail "simulator.accessTokenTTL must be 1s at least" }}
 {{- end }}
+{{- /* Helm goes by the claim in the cluster. Who keeps it needs no permission to read claims here. */}}
+{{- if and $external .Release.IsUpgrade (not .Values.eventLog.embedded.persistence.keep) }}
+{{- $name := printf "%s-webhook-data" $fullname }}
+{{- $annotations := dig "metadata" "annotations" (dict) (lookup "v1" "PersistentVolumeClaim" .Release.Namespace $name) }}
+{{- if and (eq (get $annotations "meta.helm.sh/release-name") .Release.Name) (ne (get $annotations "helm.sh/resource-policy") "keep") }}
+{{- fail (printf "eventLog.embedded.persistence.keep is false, so this upgrade to an external NATS would delete the volume %s with the events that no sink has taken yet: upgrade with keep=true alone first, or annotate the claim with helm.sh/resource-policy=keep, and delete it when you are sure (docs/how-to/external-nats.md)" $name) }}
+{{- end }}
+{{- end }}
 {{- if and (not $external) .Values.eventLog.nats.replicas }}
 {{- fail "eventLog.nats.replicas goes with eventLog.nats.url: the embedded event log has one copy" }}
 {{- end }}
