@@ -55,7 +55,7 @@ browser: ## Test the simulator's pages in a real Chromium. ARGS='-run Phone'
 .PHONY: test-chart
 test-chart: ## Test the Helm chart: many values, three versions of Kubernetes, a real API server.
 	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && HELM=$$(hack/tools/ensure.sh helm) && KUSTOMIZE=$$(hack/tools/ensure.sh kustomize) && \
-		export KUBEBUILDER_ASSETS HELM KUSTOMIZE && go test ./test/chart $(ARGS)
+		export KUBEBUILDER_ASSETS HELM KUSTOMIZE && go test -count=1 ./test/chart $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: ## Install the chart on a real cluster, take the tour, upgrade, drain, uninstall. KUBECONFIG=…, or it makes a cluster.
