@@ -3,6 +3,7 @@ package chart
 import (
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,4 +74,36 @@ func admits(t *testing.T, peers []networkingv1.NetworkPolicyPeer, of map[string]
 		}
 	}
 	return false
+}
+
+// TestTheOperatorReachesTheSimulator: it is TikTok to manager and webhook, also where only others' namespaces are let in; in their own namespace
+// nobody else comes with them.
+func TestTheOperatorReachesTheSimulator(t *testing.T) {
+	found := 0
+	pods := map[string]map[string]string{}
+	var policy networkingv1.NetworkPolicy
+	set := "simulator.enabled=true,tests.enabled=false,networkPolicy.private.from[0].namespaceSelector.matchLabels.team=other"
+	for _, object := range render(t, "--set", set) {
+		switch {
+		case object.GetKind() == "Deployment":
+			var deployment appsv1.Deployment
+			as(t, object, &deployment)
+			pods[deployment.Name] = deployment.Spec.Template.Labels
+		case object.GetKind() == "NetworkPolicy" && object.GetName() == "tiktok-operator-simulator":
+			as(t, object, &policy)
+			found++
+		}
+	}
+	if found != 1 || len(pods) != 2 {
+		t.Fatalf("there are %d policies of the simulator, and %d Deployments", found, len(pods))
+	}
+	peers := policy.Spec.Ingress[0].From
+	for name, of := range pods {
+		if !admits(t, peers, of) {
+			t.Errorf("the simulator is closed to %s: %+v", name, peers)
+		}
+	}
+	if admits(t, peers, map[string]string{"app.kubernetes.io/name": "shop", "app.kubernetes.io/instance": "shop"}) {
+		t.Errorf("the simulator is open to other pods of the namespace: %+v", peers)
+	}
 }
