@@ -72,15 +72,37 @@ type hanging struct {
 }
 
 func (h *hanging) answer(_ int, w http.ResponseWriter, r *http.Request) {
+	if !h.wait(r.Context()) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+}
+
+// wait returns false if the context ended before the release.
+func (h *hanging) wait(ctx context.Context) bool {
 	now := h.now.Add(1)
 	defer h.now.Add(-1)
 	for top := h.top.Load(); now > top && !h.top.CompareAndSwap(top, now); top = h.top.Load() {
 	}
 	select {
 	case <-h.release:
-	case <-r.Context().Done():
-		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	case <-ctx.Done():
+		return false
 	}
+}
+
+// slowLog is an event log whose reading ahead hangs for the channels of a crowd.
+type slowLog struct {
+	*eventlog.Log
+	hanging
+	crowd string
+}
+
+func (s *slowLog) Events(ctx context.Context, q eventlog.Query) ([]*eventlog.Stored, bool, error) {
+	if q.Lane == "" && strings.HasPrefix(q.ChannelUID, "uid-"+s.crowd) {
+		s.wait(ctx)
+	}
+	return s.Log.Events(ctx, q)
 }
 
 // A host that hangs gets half of the deliveries that may be under way, however many channels have a sink there, and delays no other host.
@@ -135,6 +157,37 @@ func TestWhatIsReadAheadIsBounded(t *testing.T) {
 	eventually(t, "the events of the host that hung", func() bool { return len(hangs.got()) == 40*2*20 })
 	if got := hangs.byConversation(); fmt.Sprint(got) != fmt.Sprint(slow) {
 		t.Fatalf("got %v\nwant %v", got, slow)
+	}
+}
+
+// However many channels have a backlog, a few of a host are read ahead at once, so that no read waits for longer at the log than it may take; and
+// those of another host do not wait for them.
+func TestReadingAheadTakesTurns(t *testing.T) {
+	rc, other := newReceiver(t, nil), newReceiver(t, nil)
+	var log *slowLog
+	r := newRig(t, nil)
+	eventually(t, "the start", func() bool { _, err := r.d.Known(t.Context()); return err == nil })
+	r.stop()
+	r.wrap = func(l *eventlog.Log) dispatch.EventLog {
+		log = &slowLog{Log: l, crowd: "slow", hanging: hanging{release: make(chan struct{})}}
+		return log
+	}
+	r.start()
+	slow := r.crowd("slow", rc.URL, 30, 2, 20)
+	const share = 4 // of a host
+	eventually(t, "some are read", func() bool { return log.now.Load() == share })
+	quick := r.crowd("quick", other.URL, 30, 2, 20)
+	eventually(t, "the events of the other host", func() bool { return len(other.got()) == 30*2*20 })
+	if got := other.byConversation(); fmt.Sprint(got) != fmt.Sprint(quick) {
+		t.Fatalf("got %v\nwant %v", got, quick)
+	}
+	close(log.release)
+	eventually(t, "the events that hung", func() bool { return len(rc.got()) == 30*2*20 })
+	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(slow) {
+		t.Fatalf("got %v\nwant %v", got, slow)
+	}
+	if top := log.top.Load(); top > share {
+		t.Errorf("%d reads ahead at once", top)
 	}
 }
 

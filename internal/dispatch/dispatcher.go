@@ -53,6 +53,9 @@ const (
 	DefaultMaxHeldBytes = 32 << 20
 	// auditInterval is how often it is looked for events that ended before their delivery.
 	auditInterval = time.Minute
+	// readAtOnce is how many sinks read ahead at once, half of them of one host. The embedded event log answers one read after the other, and one
+	// for a channel among thousands takes it tens of milliseconds: of those that all ask at once, most would give up before it is their turn.
+	readAtOnce = 8
 	// countAtOnce is how many backlogs are counted at once: each may take the event log tens of milliseconds.
 	countAtOnce = 4
 )
@@ -92,9 +95,9 @@ type Dispatcher struct {
 	metrics          *metrics
 	random           func() float64
 	shared           *shared // nil without other replicas
-	// places are for deliveries under way, memory is for what is held, in bytes.
-	places, memory *quota
-	counting       chan struct{}
+	// places are for deliveries under way, readers for what is read ahead, memory is for what is held, in bytes.
+	places, readers, memory *quota
+	counting                chan struct{}
 
 	// loaded is closed once the stored positions are known.
 	loaded chan struct{}
@@ -143,8 +146,8 @@ func New(opts Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		opts: opts, public: newClient(public), services: newClient(opts.ServiceTransport),
-		places: newQuota(opts.MaxInFlight), memory: newQuota(opts.MaxHeldBytes), counting: make(chan struct{}, countAtOnce),
-		random: rand.Float64, loaded: make(chan struct{}),
+		places: newQuota(opts.MaxInFlight), readers: newQuota(readAtOnce), memory: newQuota(opts.MaxHeldBytes),
+		counting: make(chan struct{}, countAtOnce), random: rand.Float64, loaded: make(chan struct{}),
 		workers: map[types.NamespacedName]map[sinkKey]*worker{}, byUID: map[string][]*worker{},
 		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{}, abandoned: map[sinkKey]struct{}{},
 	}

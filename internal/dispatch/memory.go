@@ -72,8 +72,7 @@ type room struct {
 }
 
 // tryRoom takes as much room as there is, from most down to smallRoom; none if there is less. w.mu is held.
-func (w *worker) tryRoom(most int) room {
-	host := w.config.host
+func (w *worker) tryRoom(host string, most int) room {
 	for bytes := most; bytes >= smallRoom; bytes /= 2 {
 		if w.d.memory.take(host, bytes) {
 			return room{host, bytes}

@@ -15,8 +15,8 @@ const (
 	logRetry = 2 * time.Second
 	// readBatch and laneBatch are how many events are read at once: ahead, and of a conversation that is behind.
 	readBatch, laneBatch = 128, 32
-	// fewEvents is how many are read ahead for a sink that has not shown yet that it takes events.
-	fewEvents = 16
+	// fewEvents is how many are read ahead for a sink that has not shown yet that it takes events, and where others wait for their turn to read.
+	fewEvents = 4
 )
 
 // reading is the state of reading ahead.
@@ -74,13 +74,34 @@ func (w *worker) readAhead(now time.Time) {
 	}
 }
 
-// takeRoom takes room for the next read. If there is none, the reading gets its turn. w.mu is held.
+// takeRoom takes a place for the next read, and room for what it brings. Where there is none, the reading gets its turn. w.mu is held.
 func (w *worker) takeRoom() (room, bool) {
+	host := w.config.host
+	if w.d.readers.take(host, 1) {
+		return w.takeBytes(host)
+	}
+	w.reading.queued = true
+	w.d.readers.wait(host, 1, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.reading.queued = false
+		if !w.mayStartReading() {
+			w.d.readers.give(host, 1)
+			w.pump()
+		} else if r, ok := w.takeBytes(host); ok {
+			w.startReading(r)
+		}
+	})
+	return room{}, false
+}
+
+// takeBytes takes the room, for a reading that has its place. w.mu is held.
+func (w *worker) takeBytes(host string) (room, bool) {
 	most := readRoom
 	if !w.flows {
 		most = smallRoom
 	}
-	r := w.tryRoom(most)
+	r := w.tryRoom(host, most)
 	if r.bytes > 0 {
 		return r, true
 	}
@@ -90,20 +111,31 @@ func (w *worker) takeRoom() (room, bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.reading.queued = false
-		if !w.reading.active && w.mayReadAhead() && !w.reading.notBefore.After(w.d.opts.Clock.Now()) {
+		if w.mayStartReading() {
 			w.startReading(r)
 			return
 		}
-		w.d.memory.give(r.host, r.bytes)
+		w.giveBack(r)
 		w.pump()
 	})
 	return room{}, false
 }
 
-// startReading begins to read ahead, within room that was taken. w.mu is held.
+// mayStartReading says whether a reading that has waited is still wanted. w.mu is held.
+func (w *worker) mayStartReading() bool {
+	return !w.reading.active && w.mayReadAhead() && !w.reading.notBefore.After(w.d.opts.Clock.Now())
+}
+
+// giveBack gives back what was taken for a read that is not made.
+func (w *worker) giveBack(r room) {
+	w.d.memory.give(r.host, r.bytes)
+	w.d.readers.give(r.host, 1)
+}
+
+// startReading begins to read ahead, with what was taken for it. w.mu is held.
 func (w *worker) startReading(r room) {
 	if w.reading.active = w.spawn(func(ctx context.Context) { w.read(ctx, r) }); !w.reading.active {
-		w.d.memory.give(r.host, r.bytes)
+		w.giveBack(r)
 	}
 }
 
@@ -130,13 +162,14 @@ func (w *worker) read(ctx context.Context, r room) {
 func (w *worker) readOnce(ctx context.Context, r room) bool {
 	w.reading.more = false // whoever hints from here on sets it again
 	limit := readBatch
-	if !w.flows {
+	if !w.flows || w.d.readers.contended() {
 		limit = fewEvents
 	}
 	query := eventlog.Query{ChannelUID: w.uid, After: w.position, Limit: min(limit, max(maxBuffered-w.buffered, 1)), MaxBytes: r.bytes}
 	w.mu.Unlock()
 	events, more, err := w.d.opts.Log.Events(ctx, query)
 	w.mu.Lock()
+	w.d.readers.give(r.host, 1)
 	before := w.bufferedBytes
 	defer func() { w.fillRoom(r, before) }()
 	now := w.d.opts.Clock.Now()

@@ -112,7 +112,7 @@ func (w *worker) fill(ctx context.Context, l *lane, limit int) bool {
 	if !l.uncounted {
 		limit = int(min(uint64(limit), max(l.pending, 1)))
 	}
-	r := w.tryRoom(min(readRoom, limit*smallRoom))
+	r := w.tryRoom(w.config.host, min(readRoom, limit*smallRoom))
 	if r.bytes == 0 {
 		limit = 1
 	}

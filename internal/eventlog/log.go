@@ -106,14 +106,15 @@ func (l *Log) connect(purpose string) (*nats.Conn, jetstream.JetStream, error) {
 		// Credentials that are being rotated may be refused for a while. The library would give up at the second time, until a restart.
 		nats.IgnoreAuthErrorAbort(),
 		nats.ErrorHandler(l.complaints(purpose)),
-		// A server that is cut off closes no connection: after this, another one is asked. The library's own patience is four minutes.
-		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.SyncQueueLen(maxBatch + 1), // the library's own length takes half a megabyte for each read
 	}
 	target := l.opts.URL
 	if l.server != nil {
 		options = append(options, nats.InProcessServer(l.server))
 	} else {
+		// A server that is cut off closes no connection: after this, another one is asked. The library's own patience is four minutes, which is right
+		// for the embedded one: it does not answer while it reads, and losing the connection would lose what it read.
+		options = append(options, nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2))
 		for _, u := range strings.Split(target, ",") {
 			// Checked here, since the client's own message would repeat the URL, password and all.
 			if _, err := url.Parse(strings.TrimSpace(u)); err != nil {
