@@ -35,6 +35,7 @@ type backlogged struct {
 	channels []*v1alpha1.TiktokChannel
 	sink     *countingSink
 	address  string // of the sink
+	metrics  string // of the webhook binary
 	data     string
 }
 
@@ -42,11 +43,11 @@ type backlogged struct {
 // sink, which came back, takes a part of it.
 func measureBacklog(ctx context.Context, s *stage, o options, rep *report) error {
 	b := &backlogged{stage: s, options: o, report: rep, sink: &countingSink{distinct: map[int]bool{}}, data: filepath.Join(s.dir, "events")}
-	ports, err := program.Ports(1)
+	ports, err := program.Ports(2)
 	if err != nil {
 		return err
 	}
-	b.address = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	b.address, b.metrics = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	if b.channels, err = s.createBusinesses(ctx, o.backlogChannels, func(ch *v1alpha1.TiktokChannel) {
 		backoff := &v1alpha1.Backoff{Min: &metav1.Duration{Duration: time.Second}, Max: &metav1.Duration{Duration: 2 * time.Second}}
 		ch.Spec.Sinks = []v1alpha1.Sink{{Name: "load", URI: "http://" + b.address + "/", Delivery: &v1alpha1.Delivery{Backoff: backoff}}}
@@ -54,7 +55,7 @@ func measureBacklog(ctx context.Context, s *stage, o options, rep *report) error
 		return err
 	}
 	say("The webhook binary is watched with an empty log")
-	webhook, _, err := s.startWebhook(ctx, b.data, "1s")
+	webhook, _, err := s.startWebhook(ctx, b.data, "1s", "--metrics-bind-address="+b.metrics)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func measureBacklog(ctx context.Context, s *stage, o options, rep *report) error
 	}
 	say("The webhook binary is started on it; the sink is dead")
 	began := time.Now()
-	if webhook, _, err = s.startWebhook(ctx, b.data, "1s"); err != nil {
+	if webhook, _, err = s.startWebhook(ctx, b.data, "1s", "--metrics-bind-address="+b.metrics); err != nil {
 		return err
 	}
 	rep.add(told("  start on "+number(float64(o.backlog))+" events, until ready", "%s", time.Since(began).Round(100*time.Millisecond)))
@@ -94,6 +95,17 @@ func (b *backlogged) watch(ctx context.Context, webhook *program.Process, work s
 		return err
 	}
 	b.report.add(told(work+": resident, at most since the start", "%.0f MiB, %.0f MiB", resident, peak))
+	return b.tellInUse(ctx)
+}
+
+// tellInUse reports what of the memory cannot be collected. The rest of the resident memory is what the garbage collector leaves until it is
+// needed, within its limit. What reading the metrics itself takes is not in the resident memory, which is read before.
+func (b *backlogged) tellInUse(ctx context.Context) error {
+	used, err := gauge(ctx, "http://"+b.metrics+"/metrics", "go_gc_heap_live_bytes")
+	if err != nil {
+		return err
+	}
+	b.report.add(told("  in use after the last collection", "%.0f MiB", used/(1<<20)))
 	return nil
 }
 
@@ -166,6 +178,9 @@ func (b *backlogged) drain(ctx context.Context, webhook *program.Process) error 
 		told("webhook binary, "+number(float64(messages))+" of them delivered: resident, at most meanwhile", "%.0f MiB, %.0f MiB", resident, peak),
 		told("  events delivered a second", "%s", number(b.sink.perSecond())),
 	)
+	if err := b.tellInUse(ctx); err != nil {
+		return err
+	}
 	webhook.Kill() // it would go on
 	deliveries, messages := b.sink.received()
 	wrong := b.sink.outOfOrderIn(backlogConversations)

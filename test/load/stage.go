@@ -95,6 +95,7 @@ func (s *stage) startWith(ctx context.Context, env []string, path, name, ready s
 const memoryLimit = (512 << 20) * 85 / 100
 
 // startWebhook starts the webhook binary, with the memory limit that it has in the chart's container, and returns the URL of its public address.
+// flags overrule those that it has anyway.
 func (s *stage) startWebhook(ctx context.Context, data, fsync string, flags ...string) (p *program.Process, public string, err error) {
 	ports, err := program.Ports(2)
 	if err != nil {
