@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -107,9 +108,38 @@ func (l *Log) tryStream(ctx context.Context, want jetstream.StreamConfig) (jetst
 	}
 	have := existing.CachedInfo()
 	l.tellLess(have, &want)
-	// Where an administrator has put the stream is left as it is.
-	want.Placement, want.Compression = have.Config.Placement, have.Config.Compression
-	return l.js.UpdateStream(ctx, want)
+	updated, err := l.js.UpdateStream(ctx, formed(have.Config, &want))
+	if err != nil {
+		return nil, err
+	}
+	if changed := differing(have.Config, updated.CachedInfo().Config); len(changed) > 0 {
+		l.opts.Log.Info("the configuration of a stream is changed to the form that is needed", "stream", want.Name, "settings", changed)
+	}
+	return updated, nil
+}
+
+// formed is an existing stream's configuration in the form that the log needs. What decides which messages are kept, for how long, and how they
+// are found is the log's; what else an administrator has set is left as it is.
+func formed(have jetstream.StreamConfig, want *jetstream.StreamConfig) jetstream.StreamConfig {
+	c := have
+	c.Description, c.Subjects, c.SubjectTransform, c.Mirror = want.Description, want.Subjects, want.SubjectTransform, want.Mirror
+	c.Storage, c.Replicas, c.NoAck, c.AllowDirect = want.Storage, want.Replicas, want.NoAck, want.AllowDirect
+	c.Retention, c.Discard, c.DiscardNewPerSubject, c.Duplicates = want.Retention, want.Discard, want.DiscardNewPerSubject, want.Duplicates
+	c.MaxAge, c.MaxBytes, c.MaxMsgs = want.MaxAge, want.MaxBytes, want.MaxMsgs
+	c.MaxMsgsPerSubject, c.MaxMsgSize = want.MaxMsgsPerSubject, want.MaxMsgSize
+	return c
+}
+
+// differing names the settings that differ, but for metadata, some of which is the server's.
+func differing(before, after jetstream.StreamConfig) (names []string) {
+	before.Metadata, after.Metadata = nil, nil
+	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
+	for i := range b.NumField() {
+		if !reflect.DeepEqual(b.Field(i).Interface(), a.Field(i).Interface()) {
+			names = append(names, b.Type().Field(i).Name)
+		}
+	}
+	return names
 }
 
 // tellLess says so where a stream is to keep less than it did: nothing is given up in silence.
