@@ -14,7 +14,8 @@ import (
 var ErrSinkChanged = errors.New("the sink's position was stored by another process meanwhile")
 
 // LoadSink reads the state of one sink, where several processes take turns at it. Revision 0 means that there is none. A position beyond the
-// log's end, which a log that lost its newest events leaves, is moved back to the end.
+// log's end, which a log that lost its newest events leaves, is moved back to the end. One that cannot be decoded is the beginning: every event that
+// is kept is after it.
 func (l *Log) LoadSink(ctx context.Context, channelUID, sink string) (state SinkState, revision uint64, err error) {
 	if err := validSink(channelUID, sink); err != nil {
 		return SinkState{}, 0, err
@@ -30,7 +31,8 @@ func (l *Log) LoadSink(ctx context.Context, channelUID, sink string) (state Sink
 		return SinkState{}, 0, fmt.Errorf("reading a sink's position: the server names no sequence: %w", err)
 	}
 	if state, err = decodeSink(m.Data); err != nil {
-		return SinkState{}, 0, err
+		state.ChannelUID, state.Sink = channelUID, sink
+		l.startOver(&state, err)
 	}
 	l.beginAnew(&state)
 	events, err := l.js.Stream(ctx, eventsStream) // after the position was read, so that the end is not older than it

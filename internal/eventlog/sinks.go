@@ -120,7 +120,8 @@ func (l *Log) DeleteSink(ctx context.Context, channelUID, sink string) error {
 }
 
 // Sinks lists the state of all sinks. A position beyond the log's end, which a power cut can leave where Fsync is an interval, is moved back
-// to the end, so that no new event is taken for a delivered one.
+// to the end, so that no new event is taken for a delivered one. One that cannot be decoded begins anew at the oldest event, if it says whose it is;
+// else it is left out, and an error told.
 func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 	const doing = "listing sinks"
 	events, err := l.js.Stream(ctx, eventsStream)
@@ -148,9 +149,11 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 					return fmt.Errorf("%s: the server names no sequence: %w", doing, err)
 				}
 				more = following > 0
-				state, err := decodeSink(m.Data)
-				states = append(states, state)
-				return err
+				state, known := l.listed(m)
+				if known {
+					states = append(states, state)
+				}
+				return nil
 			}); err != nil {
 				return nil, err
 			}
@@ -176,6 +179,29 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 		}
 	}
 	return states, nil
+}
+
+// listed is the state of a sink as a message has it; known is false if that does not say whose it is.
+func (l *Log) listed(m *nats.Msg) (state SinkState, known bool) {
+	state, err := decodeSink(m.Data)
+	switch {
+	case state.Namespace == "" || state.Name == "":
+		if err != nil {
+			l.opts.Log.Error(err, "a position does not say which channel's it is, so that its sink may begin as a new one: replay the events that it lacks",
+				"subject", m.Header.Get(jetstream.SubjectHeader))
+		}
+		return SinkState{}, false
+	case err != nil:
+		l.startOver(&state, err)
+	}
+	return state, true
+}
+
+// startOver has a sink whose position cannot be decoded begin at the oldest event that is kept: better delivered twice than not at all.
+func (l *Log) startOver(state *SinkState, err error) {
+	l.opts.Log.Error(err, "a sink's position is lost; all events that are kept are delivered to it, again if it had them",
+		"channel", state.Namespace+"/"+state.Name, "channelUID", state.ChannelUID, "sink", state.Sink)
+	state.Epoch = l.Epoch()
 }
 
 // sinksFilter is for the states of all sinks.
@@ -224,15 +250,18 @@ func dedupe(states []SinkState) []SinkState {
 	return kept
 }
 
+// decodeSink decodes a stored state. With an error, the state has no more than whose it is, as far as that can be decoded.
 func decodeSink(value []byte) (SinkState, error) {
 	var wire sinkWire
-	if err := json.Unmarshal(value, &wire); err != nil || wire.ChannelUID == "" || wire.Sink == "" {
-		return SinkState{}, errors.New("a sink's stored position cannot be decoded")
+	err := json.Unmarshal(value, &wire)
+	s := SinkState{Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink}
+	if err != nil || s.ChannelUID == "" || s.Sink == "" {
+		if validSink(s.ChannelUID, s.Sink) != nil {
+			s = SinkState{}
+		}
+		return s, errors.New("a sink's stored position cannot be decoded")
 	}
-	s := SinkState{
-		Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink, Position: Position{Sequence: wire.Sequence},
-		Behind: wire.Behind, Epoch: wire.Epoch, Writer: wire.Writer, Failing: wire.Failing,
-	}
+	s.Position.Sequence, s.Behind, s.Epoch, s.Writer, s.Failing = wire.Sequence, wire.Behind, wire.Epoch, wire.Writer, wire.Failing
 	if wire.From != nil {
 		s.Position.From = *wire.From
 	}
