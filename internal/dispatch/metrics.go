@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,9 +15,9 @@ type metrics struct {
 	attempt    prometheus.Histogram
 	latency    prometheus.Histogram
 	// deadLetters are counted by channel: somebody has to look at them.
-	deadLetters *prometheus.CounterVec
+	deadLetters *bySink
 	// expired are those of which there is not even a dead letter.
-	expired *prometheus.CounterVec
+	expired *bySink
 }
 
 func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
@@ -35,14 +36,14 @@ func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
 			Help:    "Time from an event being stored to a sink having taken it.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600, 21600, 86400},
 		}),
-		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
+		deadLetters: newBySink(d, prometheus.CounterOpts{
 			Name: "tiktok_operator_dead_letters_total",
 			Help: "Events that became dead letters, by sink and reason.",
-		}, []string{"namespace", "channel", "sink", "reason"}),
-		expired: prometheus.NewCounterVec(prometheus.CounterOpts{
+		}, "reason"),
+		expired: newBySink(d, prometheus.CounterOpts{
 			Name: "tiktok_operator_sink_expired_events_total",
 			Help: "Events that reached the end of their time in the event log before the sink took them, without a dead letter.",
-		}, []string{"namespace", "channel", "sink"}),
+		}),
 	}
 	if r == nil {
 		return m, nil
@@ -55,6 +56,57 @@ func newMetrics(r prometheus.Registerer, d *Dispatcher) (*metrics, error) {
 	return m, nil
 }
 
+// sinkLabels identify a sink.
+var sinkLabels = []string{"namespace", "channel", "sink"}
+
+// bySink counts by sink, and forgets the sinks that are gone when it is asked.
+type bySink struct {
+	*prometheus.CounterVec
+	dispatcher *Dispatcher
+
+	mu      sync.Mutex
+	counted map[[3]string]struct{} // values of sinkLabels
+}
+
+func newBySink(d *Dispatcher, opts prometheus.CounterOpts, further ...string) *bySink {
+	return &bySink{
+		CounterVec: prometheus.NewCounterVec(opts, slices.Concat(sinkLabels, further)), dispatcher: d, counted: map[[3]string]struct{}{},
+	}
+}
+
+// WithLabelValues is the counter of a sink: namespace, channel and sink, and what further labels there are.
+func (b *bySink) WithLabelValues(values ...string) prometheus.Counter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.counted[[3]string(values)] = struct{}{}
+	return b.CounterVec.WithLabelValues(values...)
+}
+
+// Collect implements prometheus.Collector.
+func (b *bySink) Collect(ch chan<- prometheus.Metric) {
+	b.forget()
+	b.CounterVec.Collect(ch)
+}
+
+// forget removes the series of sinks that are gone.
+func (b *bySink) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.counted) == 0 {
+		return
+	}
+	served := map[[3]string]struct{}{}
+	for _, w := range b.dispatcher.allWorkers() {
+		served[[3]string{w.channel.Namespace, w.channel.Name, w.sink}] = struct{}{}
+	}
+	for sink := range b.counted {
+		if _, ok := served[sink]; !ok {
+			b.DeletePartialMatch(prometheus.Labels{sinkLabels[0]: sink[0], sinkLabels[1]: sink[1], sinkLabels[2]: sink[2]})
+			delete(b.counted, sink)
+		}
+	}
+}
+
 // backlog collects the state of every sink when it is asked, so that no series outlives its sink.
 type backlog struct {
 	dispatcher                        *Dispatcher
@@ -62,7 +114,7 @@ type backlog struct {
 }
 
 func newBacklog(d *Dispatcher) *backlog {
-	labels := []string{"namespace", "channel", "sink"}
+	labels := sinkLabels
 	return &backlog{
 		dispatcher: d,
 		pending: prometheus.NewDesc("tiktok_operator_sink_pending_events",
