@@ -1,8 +1,10 @@
 package cloudevent_test
 
 import (
+	"encoding/json"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
@@ -29,6 +31,35 @@ func TestTypesAreAsDocumented(t *testing.T) {
 	} {
 		if !documented[eventType] {
 			t.Errorf("%s is not on the page", eventType)
+		}
+	}
+}
+
+// What comes as unknown although TikTok documents it is on the page by name, and comes so.
+func TestUnknownTypesAreNamed(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z.]+)`").FindAllSubmatch(page, -1) {
+		event := string(row[1])
+		named[event] = true
+		if got := cloudevent.TypeOf(event); !strings.HasPrefix(event, "io.") && got != cloudevent.TypeUnknown {
+			t.Errorf("%q is %s, the page says that it has no type of its own", event, got)
+		}
+	}
+	for _, name := range []string{"comment_update", "authorization_removed", "brand_mention", "post_published"} {
+		body, err := os.ReadFile("testdata/wire/unknown/" + name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var envelope struct{ Event string }
+		if err := json.Unmarshal(body, &envelope); err != nil {
+			t.Fatal(err)
+		}
+		if !named[envelope.Event] {
+			t.Errorf("%s is not on the page", envelope.Event)
 		}
 	}
 }
