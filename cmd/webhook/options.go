@@ -127,12 +127,12 @@ func (o *options) dedupWindow() time.Duration {
 	return max(eventlog.DefaultDedupWindow, o.tolerance+dedupMargin)
 }
 
-// eventLog are the options of the event log.
+// eventLog are the options of the event log, once the process has bounded its memory.
 func (o *options) eventLog(log logr.Logger) eventlog.Options {
 	return eventlog.Options{
 		DataDir: o.dataDir, URL: o.natsURL, CredsFile: o.natsCreds, Fsync: o.fsync, Log: log,
 		DedupWindow: o.dedupWindow(), MaxAge: o.maxAge, MaxBytes: o.maxBytes.Value(), Replicas: o.replicas,
-		CAFile: o.natsCA, CertFile: o.natsCert, KeyFile: o.natsKey,
+		CAFile: o.natsCA, CertFile: o.natsCert, KeyFile: o.natsKey, MemoryLimit: process.MemoryLimit(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,14 @@ func TestEveryFlagReadsItsVariable(t *testing.T) {
 		_, fs, err := parse(args...)
 		return fs, err
 	})
+}
+
+func TestTheEventLogKeepsToTheMemoryLimit(t *testing.T) {
+	before := debug.SetMemoryLimit(435 << 20)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	if got := (&options{}).eventLog(logr.Discard()).MemoryLimit; got != 435<<20 {
+		t.Errorf("the event log is told a limit of %d bytes", got)
+	}
 }
 
 // Whatever signature is accepted, its replay falls to deduplication; and the log keeps what it recognises.

@@ -15,11 +15,14 @@ type Result struct {
 
 // Append stores an event, and returns once the server has acknowledged it. Any error means that the caller must not acknowledge the event
 // either: *FullError, *TooLargeError, *UnavailableError.
-func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
+func (l *Log) Append(ctx context.Context, r Record) (Result, error) { return l.append(ctx, r, false) }
+
+// append stores an event, which was promised if it was acknowledged before.
+func (l *Log) append(ctx context.Context, r Record, promised bool) (Result, error) {
 	if err := r.validate(); err != nil {
 		return Result{}, err
 	}
-	if err := l.mayStore(); err != nil {
+	if err := l.mayStore(promised); err != nil {
 		return Result{}, err
 	}
 	stream := eventsStream
@@ -55,9 +58,9 @@ func (l *Log) Append(ctx context.Context, r Record) (Result, error) {
 }
 
 // mayStore refuses at once what could only fail later.
-func (l *Log) mayStore() error {
+func (l *Log) mayStore(promised bool) error {
 	if l.server != nil {
-		return l.server.room()
+		return l.server.roomForID(promised)
 	}
 	if !l.conn.IsConnected() {
 		return &UnavailableError{Doing: "storing an event", Err: errors.New("there is no connection to the NATS server")}

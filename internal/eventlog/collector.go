@@ -12,9 +12,11 @@ const collectTimeout = 2 * time.Second
 
 var (
 	bytesDesc = prometheus.NewDesc("tiktok_operator_event_log_bytes",
-		"Bytes that the event log holds, by part: events, unrouted (of businesses without a channel), dead_letters, jobs.", []string{"part"}, nil)
+		"Bytes that the event log holds, by part: events, unrouted (of businesses without a channel), dead_letters, jobs; and ids, those by which the "+
+			"embedded NATS server recognises what it has, in memory, each counted as 256.",
+		[]string{"part"}, nil)
 	limitDesc = prometheus.NewDesc("tiktok_operator_event_log_limit_bytes",
-		"Bytes that the part of the event log may hold, by --event-log-max-bytes and the free disk; absent if neither bounds it.",
+		"Bytes that the part of the event log may hold, by --event-log-max-bytes and the free disk, ids by the memory limit; absent if none bounds it.",
 		[]string{"part"}, nil)
 )
 

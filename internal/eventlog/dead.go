@@ -44,7 +44,7 @@ func (l *Log) AddDeadLetter(ctx context.Context, d DeadLetter) error {
 		return errors.New("a dead letter needs a channel and a sink")
 	}
 	if l.server != nil {
-		if err := l.server.room(); err != nil {
+		if err := l.server.roomForID(true); err != nil {
 			return err
 		}
 	}

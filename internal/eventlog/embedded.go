@@ -36,6 +36,7 @@ type embedded struct {
 	server *server.Server
 	log    *serverLog
 	guard  diskGuard
+	ids    idGuard
 	// durable means that what was acknowledged is on the disk whatever happens.
 	durable bool
 	// unanswered is when the first append of those that got no answer since the last one that did was given up, in Unix nanoseconds; or 0.
@@ -48,6 +49,7 @@ type embedded struct {
 func startEmbedded(ctx context.Context, opts *Options) (_ *embedded, err error) {
 	e := &embedded{dir: opts.DataDir, durable: opts.Fsync == FsyncAlways, log: &serverLog{log: opts.Log.WithName("nats")}}
 	e.guard = diskGuard{dir: opts.DataDir, minFree: opts.MinFreeBytes, clock: opts.Clock}
+	e.ids = idGuard{limit: idLimit(opts.MemoryLimit), clock: opts.Clock, streams: map[string]*idWindow{}}
 	store := filepath.Join(opts.DataDir, storeName)
 	if err := os.MkdirAll(opts.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the event log's directory: %w", err)
@@ -114,12 +116,21 @@ func (e *embedded) healthy() error {
 	}
 }
 
-// room says whether an event may be stored.
+// room says whether something may be stored.
 func (e *embedded) room() error {
 	if err := e.healthy(); err != nil {
 		return err
 	}
 	return e.guard.check()
+}
+
+// roomForID says whether something may be stored that is recognised when it comes again. What was promised follows from an event that was
+// acknowledged.
+func (e *embedded) roomForID(promised bool) error {
+	if err := e.room(); err != nil {
+		return err
+	}
+	return e.ids.room(promised)
 }
 
 // alive says whether the server can still get well by itself. While the disk is full a restart would not help either.

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,11 +11,15 @@ import (
 )
 
 // FullError says that the log has no room: nothing was stored. It passes when events expire, or when somebody makes room.
-type FullError struct{ Reason string }
+type FullError struct {
+	Reason string
+	// Remedy is what makes room; "" means that free disk space or a higher limit does.
+	Remedy string
+}
 
 // Error implements error.
 func (e *FullError) Error() string {
-	return "the event log is full: " + e.Reason + "; nothing was stored: free disk space or raise the limit"
+	return "the event log is full: " + e.Reason + "; nothing was stored: " + cmp.Or(e.Remedy, "free disk space or raise the limit")
 }
 
 // UnavailableError says that the log could not be reached or did not acknowledge in time. What was being stored may have been: storing it

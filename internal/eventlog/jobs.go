@@ -82,7 +82,7 @@ func (l *Log) AddJob(ctx context.Context, j Job) error {
 		return fmt.Errorf("a job needs a kind and a channel, not %q and %q", j.Kind, j.ChannelUID)
 	}
 	if l.server != nil {
-		if err := l.server.room(); err != nil {
+		if err := l.server.roomForID(true); err != nil {
 			return err
 		}
 	}

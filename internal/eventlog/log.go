@@ -83,6 +83,9 @@ func Open(ctx context.Context, opts Options) (_ *Log, err error) {
 		if err := errors.Join(l.server.writeManifest(ctx, l.conn), l.server.lossAccepted()); err != nil {
 			return nil, err
 		}
+		if err := l.countIDs(ctx); err != nil {
+			return nil, err
+		}
 	}
 	l.opened = true
 	if l.server == nil {

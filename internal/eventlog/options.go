@@ -86,7 +86,12 @@ type Options struct {
 	// MinFreeBytes is the disk space that the embedded log leaves free: below it, events are refused; 0 means DefaultMinFreeBytes.
 	MinFreeBytes uint64
 
-	// Clock is for single-use ids; nil means the real one. The server's own times (retention, duplicates) are the machine's.
+	// MemoryLimit is what this process may take of memory, in bytes. An embedded log refuses events before the ids by which it recognises
+	// duplicates take more of it than leaves the rest enough; 0 means that nothing bounds them.
+	MemoryLimit int64
+
+	// Clock is for single-use ids, and for when ids of events are counted as ended; nil means the real one. The server's own times (retention,
+	// duplicates) are the machine's.
 	Clock clock.PassiveClock
 	// Log receives the server's warnings.
 	Log logr.Logger

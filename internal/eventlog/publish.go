@@ -23,8 +23,11 @@ type ack struct {
 // publish has the server store a message in a stream, and waits for its answer.
 func (l *Log) publish(ctx context.Context, m *nats.Msg, stream string) (ack, error) {
 	a, err := l.request(ctx, m, stream)
-	if isInProcess(err) {
+	switch {
+	case isInProcess(err):
 		l.doubt(stream, m)
+	case err == nil && l.server != nil:
+		l.server.ids.stored(stream, a.sequence)
 	}
 	return a, err
 }

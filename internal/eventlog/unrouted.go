@@ -119,7 +119,7 @@ func (l *Log) route(
 
 func (l *Log) routeOne(ctx context.Context, r Record, channelUID string, each func(context.Context, Record) error) error {
 	r.ChannelUID = channelUID
-	if _, err := l.Append(ctx, r); err != nil {
+	if _, err := l.append(ctx, r, true); err != nil {
 		return fmt.Errorf("routing an event to its channel: %w", err)
 	}
 	if each == nil {

@@ -10,12 +10,13 @@ import (
 
 // Usage is how much a part of the log holds, and may hold.
 type Usage struct {
-	// Part of the log: events, unrouted, dead_letters or jobs.
+	// Part of the log: events, unrouted, dead_letters or jobs; or ids, those by which an embedded log recognises duplicates, in memory.
 	Part string
-	// Bytes that are stored.
+	// Bytes that are stored; of ids, what they may take of the memory.
 	Bytes uint64
 	// Limit is how many bytes may be stored: beyond it, nothing more is taken. It is what the options say, or what is left of the disk of an
-	// embedded log if that is less; 0 if neither bounds it, as with an external server, whose own limits are not known here.
+	// embedded log if that is less; 0 if neither bounds it, as with an external server, whose own limits are not known here. Of ids, it follows from
+	// the memory limit.
 	Limit uint64
 }
 
@@ -44,6 +45,9 @@ func (l *Log) Usage(ctx context.Context) ([]Usage, error) {
 			continue
 		}
 		all = append(all, usage(m.part, stream.CachedInfo(), left))
+	}
+	if l.server != nil {
+		all = append(all, Usage{Part: "ids", Bytes: l.server.ids.held() * bytesPerID, Limit: l.server.ids.limit * bytesPerID})
 	}
 	return all, errors.Join(errs...)
 }

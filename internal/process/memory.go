@@ -16,9 +16,17 @@ const memoryShare = 0.85
 // trades memory that is there for processor time: what a webhook leaves behind is collected a third as often. $GOGC overrules it. Call it
 // after BoundMemory.
 func CollectLate() {
-	if os.Getenv("GOGC") == "" && debug.SetMemoryLimit(-1) != math.MaxInt64 {
+	if os.Getenv("GOGC") == "" && MemoryLimit() != 0 {
 		debug.SetGCPercent(latePercent)
 	}
+}
+
+// MemoryLimit is what the garbage collector keeps to, in bytes; 0 if nothing bounds it. Ask after BoundMemory.
+func MemoryLimit() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return limit
+	}
+	return 0
 }
 
 // latePercent is for CollectLate.

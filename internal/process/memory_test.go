@@ -35,6 +35,9 @@ func TestBoundMemory(t *testing.T) {
 			if got := debug.SetMemoryLimit(-1); got != tt.want {
 				t.Errorf("the limit is %d, want %d", got, tt.want)
 			}
+			if got := MemoryLimit(); got != tt.want%math.MaxInt64 {
+				t.Errorf("the process is told a limit of %d, want %d, and 0 for none", got, tt.want)
+			}
 		})
 	}
 }
