@@ -4,6 +4,7 @@ package bundle
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -28,8 +29,8 @@ import (
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 )
 
-// maxLog is how much of a container's log is taken, in bytes.
-const maxLog = int64(5 << 20)
+// maxLog is how much of a container's log is taken, in bytes: what was logged last, which is what somebody asks about.
+const maxLog = 5 << 20
 
 type options struct {
 	file string
@@ -192,23 +193,50 @@ func (b *bundle) list(ctx context.Context, name string, list client.ObjectList, 
 }
 
 func (b *bundle) log(ctx context.Context, pod *corev1.Pod, container string, previous bool) {
-	limit := maxLog
-	options := &corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit, Timestamps: true}
-	stream, err := b.clients.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
-	if err != nil {
-		if !previous { // most containers have not been restarted
-			b.failed = errors.Join(b.failed, fmt.Errorf("log of %s: %w", pod.Name, err))
-		}
-		return
-	}
-	defer stream.Close()
-	text, err := io.ReadAll(io.LimitReader(stream, maxLog))
-	if err != nil {
-		b.failed = errors.Join(b.failed, fmt.Errorf("log of %s: %w", pod.Name, err))
-	}
 	name := container + ".log"
 	if previous {
 		name = container + "-previous.log"
 	}
-	b.add(path.Join("logs", pod.Name, name), text)
+	name = path.Join("logs", pod.Name, name)
+	// The API's own limit in bytes keeps the beginning, and its limit in lines bounds no bytes; so the log is read whole, and its end is kept.
+	options := &corev1.PodLogOptions{Container: container, Previous: previous, Timestamps: true}
+	stream, err := b.clients.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
+	if err != nil {
+		if !previous { // most containers have not been restarted
+			b.failed = errors.Join(b.failed, fmt.Errorf("%s: %w", name, err))
+		}
+		return
+	}
+	defer stream.Close()
+	text, cut, err := newest(stream, maxLog)
+	if err != nil {
+		b.failed = errors.Join(b.failed, fmt.Errorf("%s: it ends early: %w", name, err))
+	}
+	if cut {
+		b.failed = errors.Join(b.failed, fmt.Errorf("%s: the log is longer; what is here are its last %d MiB", name, maxLog>>20))
+	}
+	b.add(name, text)
+}
+
+// newest reads to the end, and returns the last whole lines of at most so many bytes, and whether anything before them is left out.
+func newest(in io.Reader, most int) (lines []byte, cut bool, err error) {
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := in.Read(chunk)
+		lines = append(lines, chunk[:n]...)
+		if over := len(lines) - most; over > 0 && (err != nil || over > most) {
+			// Half a line is of no use, and half a secret address would not be known as one. One byte before says whether a line begins there.
+			rest := lines[over-1:]
+			if err != nil {
+				_, rest, _ = bytes.Cut(rest, []byte("\n"))
+			}
+			lines, cut = lines[:copy(lines, rest)], true
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return lines, cut, nil
+		case err != nil:
+			return lines, cut, err
+		}
+	}
 }
