@@ -46,7 +46,7 @@ func Command(t *target.Target, now clock.PassiveClock) *cobra.Command {
 				return ch.Status.LastHandledRefreshAt == request
 			})
 			if err != nil {
-				return target.Failed(fmt.Errorf("waiting for the refresh of channel %s: %w", key, err))
+				return target.Failed(fmt.Errorf("waiting for the refresh of channel %s: %w: %s", key, err, delay(ch)))
 			}
 			if err := outcome(ch); err != nil {
 				return target.Failed(err)
@@ -88,6 +88,9 @@ func ask(ctx context.Context, c client.Client, key client.ObjectKey, request str
 	if err := c.Get(ctx, key, ch); err != nil {
 		return fmt.Errorf("reading channel %s: %w", key, err)
 	}
+	if ch.Spec.Suspend {
+		return fmt.Errorf("channel %s is suspended (spec.suspend): nothing of it is refreshed until it is resumed", key)
+	}
 	before := ch.DeepCopy()
 	if ch.Annotations == nil {
 		ch.Annotations = map[string]string{}
@@ -97,6 +100,18 @@ func ask(ctx context.Context, c client.Client, key client.ObjectKey, request str
 		return fmt.Errorf("asking for a refresh of channel %s: %w", key, err)
 	}
 	return nil
+}
+
+// delay is what keeps the operator from a refresh that was asked for.
+func delay(ch *v1alpha1.TiktokChannel) string {
+	if ch.Status.ObservedGeneration == ch.Generation {
+		for _, kind := range []string{v1alpha1.ReadyCondition, v1alpha1.TokenFreshCondition} {
+			if c := meta.FindStatusCondition(ch.Status.Conditions, kind); c != nil && c.Status != metav1.ConditionTrue {
+				return fmt.Sprintf("%s=%s (%s): %s", c.Type, c.Status, c.Reason, c.Message)
+			}
+		}
+	}
+	return "The operator has not answered yet: is it running, and does it watch this namespace?"
 }
 
 // outcome is nil if the channel's tokens are fresh.
