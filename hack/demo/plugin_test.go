@@ -89,14 +89,14 @@ func TestPlugin(t *testing.T) {
 	table, _ := kubectl(0, "status")
 	has("status", table, "demo", "True")
 	screen, _ := kubectl(0, append([]string{"status", "demo"}, api...)...)
-	has("status demo", screen, "biz-0001", "TokenFresh", "Access token expires", "WAITING", "EVENT", "Authorized")
+	has("status demo", screen, "biz-0001", "TokenFresh", "Access token expires", "Open windows", "WAITING", "EVENT", "Authorized")
 	if strings.Contains(screen, "cannot be read") {
 		t.Errorf("status demo: %s", screen)
 	}
 	screen, _ = kubectl(0, "status", "demo", "--api-url=https://127.0.0.1:1", "--as-service-account=support")
 	has("status demo without the private API", screen, "biz-0001", "What waits for the sinks cannot be read")
 	screen, _ = kubectl(0, "status", "demo") // the kubeconfig has a certificate
-	has("status demo without a token", screen, "biz-0001", "Add --as-service-account NAME to see what waits for the sinks.")
+	has("status demo without a token", screen, "biz-0001", "Add --as-service-account NAME to see what waits for the sinks, and")
 	if strings.Contains(screen, "cannot be read") {
 		t.Errorf("status demo without a token: %s", screen)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,9 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
-	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin/plugintest"
-	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 )
 
 const link = "https://messaging.example.com/oauth/start?link=x"
@@ -113,7 +110,7 @@ func TestAuthorize(t *testing.T) {
 			cmd.SetContext(t.Context())
 			cmd.SetOut(&out)
 			cmd.SetErr(&told)
-			err := run(cmd, turning(t, tt.looks), reach(t, cluster), client.ObjectKey{Namespace: "default", Name: "acme"}, tt.options)
+			err := run(cmd, turning(t, tt.looks), cluster.Gateway(), client.ObjectKey{Namespace: "default", Name: "acme"}, tt.options)
 			if out.String() != tt.out || asked.Load() != tt.asked || (err != nil) != (tt.fail != nil) {
 				t.Errorf("it prints %q, and asked the API %d times: %v", out.String(), asked.Load(), err)
 			}
@@ -148,17 +145,4 @@ func turning(t *testing.T, looks []v1alpha1.TiktokChannelStatus) client.Client {
 			return err
 		},
 	}).Build()
-}
-
-// reach is a way to the private API of a cluster.
-func reach(t *testing.T, cluster *plugintest.Cluster) *gateway.Gateway {
-	t.Helper()
-	chosen, flags := target.New(), pflag.NewFlagSet("", pflag.ContinueOnError)
-	chosen.AddFlags(flags)
-	if err := flags.Parse(cluster.Args()); err != nil {
-		t.Fatal(err)
-	}
-	g := gateway.New(chosen)
-	g.AddFlags(&cobra.Command{})
-	return g
 }

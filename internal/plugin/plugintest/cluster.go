@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
+
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/gateway"
+	"github.com/tiktok-operator/tiktok-operator/internal/plugin/target"
 )
 
 // Namespace is the operator's, where the pods are.
@@ -66,6 +70,19 @@ func New(t *testing.T, private http.Handler) *Cluster {
 // Args are the flags with which the plugin finds the cluster.
 func (c *Cluster) Args() []string {
 	return []string{"--kubeconfig=" + os.DevNull, "--server=" + c.server.URL, "--insecure-skip-tls-verify", "--token=" + Token, "--namespace=default"}
+}
+
+// Gateway is the way to the private API that these flags choose beside those of Args.
+func (c *Cluster) Gateway(flags ...string) *gateway.Gateway {
+	c.t.Helper()
+	chosen, cmd := target.New(), &cobra.Command{}
+	chosen.AddFlags(cmd.Flags())
+	g := gateway.New(chosen)
+	g.AddFlags(cmd)
+	if err := cmd.ParseFlags(append(c.Args(), flags...)); err != nil {
+		c.t.Fatal(err)
+	}
+	return g
 }
 
 // Address is the private API's, and CAFile a file with its certificate.

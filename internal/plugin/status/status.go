@@ -29,7 +29,7 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 	var form output.Flag
 	cmd := &cobra.Command{
 		Use:               "status [NAME]",
-		Short:             "Show a channel's conditions, tokens and sinks, or a table of channels",
+		Short:             "Show a channel's conditions, tokens, windows and sinks, or a table of channels",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: t.CompleteChannel,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,8 +60,8 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 			return target.Failed(table(cmd.OutOrStdout(), list.Items, form.Wide(), now.Now()))
 		},
 	}
-	form.Add(cmd, "json or yaml: of channels, the objects; of one, an object with channel, sinks and events, and problems with what could not be read; "+
-		"wide: the table of channels with more columns", output.JSON, output.YAML, output.Wide)
+	form.Add(cmd, "json or yaml: of channels, the objects; of one, an object with channel, sinks, windows and events, and problems with what could "+
+		"not be read; wide: the table of channels with more columns", output.JSON, output.YAML, output.Wide)
 	g.AddFlags(cmd)
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Show the channels of every namespace")
 	return cmd
@@ -78,15 +78,12 @@ func one(cmd *cobra.Command, c client.Client, g *gateway.Gateway, key client.Obj
 	if about.happened, err = lastEvents(cmd.Context(), c, &channel); err != nil {
 		about.problems = append(about.problems, fmt.Sprintf("Events cannot be read: %v", err))
 	}
-	switch about.waiting, err = waiting(cmd.Context(), g, &channel); {
-	case err != nil && g.NeedsAccount(err):
-		about.problems = append(about.problems, "Add --as-service-account NAME to see what waits for the sinks.")
-	case err != nil:
-		about.problems = append(about.problems, fmt.Sprintf("What waits for the sinks cannot be read: %v", err))
-	}
+	about.ask(cmd.Context(), g, &channel)
 	if form.Structured() {
 		identify(&channel)
-		return form.Print(cmd.OutOrStdout(), document{Channel: &channel, Sinks: about.waiting, Events: about.happened, Problems: about.problems})
+		return form.Print(cmd.OutOrStdout(), document{
+			Channel: &channel, Sinks: about.waiting, Windows: about.windows, Events: about.happened, Problems: about.problems,
+		})
 	}
 	return screen(cmd.OutOrStdout(), &channel, about)
 }
@@ -96,6 +93,8 @@ type document struct {
 	Channel *v1alpha1.TiktokChannel `json:"channel"`
 	// Sinks are as the private API has them; absent if it could not be asked.
 	Sinks []sinkapi.Sink `json:"sinks,omitempty"`
+	// Windows of the newest conversations; absent if the private API could not be asked.
+	Windows *windows `json:"windows,omitempty"`
 	// Events are the last ones about the channel, the newest first.
 	Events []corev1.Event `json:"events,omitempty"`
 	// Problems say what could not be read.
@@ -149,6 +148,7 @@ type extras struct {
 	now      time.Time
 	happened []corev1.Event
 	waiting  []sinkapi.Sink
+	windows  *windows
 	problems []string
 }
 
@@ -166,6 +166,9 @@ func screen(out io.Writer, c *v1alpha1.TiktokChannel, about extras) error {
 	_, _ = fmt.Fprintf(w, "Next refresh:\t%s\n", relative(c.Status.NextRefreshTime, now))
 	if f := c.Status.RefreshFailures; f != nil {
 		_, _ = fmt.Fprintf(w, "Failed refreshes:\t%d\n", f.Count)
+	}
+	if about.windows != nil {
+		_, _ = fmt.Fprintf(w, "Open windows:\t%s\n", about.windows.text(now))
 	}
 	_, _ = fmt.Fprintln(w, "\nCONDITION\tSTATUS\tREASON\tMESSAGE")
 	for _, cond := range c.Status.Conditions {
