@@ -135,6 +135,19 @@ func TestARefusalSaysWhatToAskFor(t *testing.T) {
 	}
 }
 
+// TestNobodyIsAnsweredForSomebodyElse: the private API would take the caller's own token.
+func TestNobodyIsAnsweredForSomebodyElse(t *testing.T) {
+	var calls atomic.Int32
+	cluster := plugintest.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
+	code, _, errs := run(t, append([]string{"conversations", "acme", "--as=bob"}, cluster.Args()...)...)
+	if code != exitFailed || !strings.Contains(errs, "as somebody else (--as)") || !strings.Contains(errs, "--as-service-account") {
+		t.Errorf("it ended with %d: %s", code, errs)
+	}
+	if calls.Load() != 0 {
+		t.Errorf("the private API was called %d times", calls.Load())
+	}
+}
+
 func TestABundleIsThereWholeOrNotAtAll(t *testing.T) {
 	cluster := plugintest.New(t, http.NotFoundHandler())
 	dir := t.TempDir()

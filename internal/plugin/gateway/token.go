@@ -13,10 +13,10 @@ import (
 )
 
 // noTokenError says that the kubeconfig has nothing to show to the private API.
-type noTokenError struct{}
+type noTokenError struct{ why string }
 
-func (noTokenError) Error() string {
-	return "the kubeconfig has no token that the private API could check; name a ServiceAccount of the namespace with --as-service-account"
+func (e noTokenError) Error() string {
+	return e.why + "; name a ServiceAccount of the namespace with --as-service-account"
 }
 
 // NeedsAccount says whether an error is that nobody was named whom the private API knows: --as-service-account is what lacks.
@@ -25,13 +25,16 @@ func (g *Gateway) NeedsAccount(err error) bool {
 		return false
 	}
 	var refused *ProblemError
-	return errors.As(err, new(noTokenError)) || (errors.As(err, &refused) && refused.Status == http.StatusUnauthorized)
+	return errors.As(err, &noTokenError{}) || (errors.As(err, &refused) && refused.Status == http.StatusUnauthorized)
 }
 
 // token is what the API is called with.
 func (g *Gateway) token(ctx context.Context, config *rest.Config) (string, error) {
 	if account := g.setting(accountFlag, g.account); account != "" {
 		return g.target.Token(ctx, account, access.DefaultAudience)
+	}
+	if config.Impersonate.UserName != "" { // groups and the like are never without it
+		return "", noTokenError{"the private API cannot be called as somebody else (--as): it would answer what you may do yourself"}
 	}
 	// How the user shows itself to the API server, be it by a token, a file or a program that makes one.
 	shown := &shownHeader{}
@@ -50,7 +53,7 @@ func (g *Gateway) token(ctx context.Context, config *rest.Config) (string, error
 	_ = resp.Body.Close()
 	token, ok := strings.CutPrefix(shown.authorization, "Bearer ")
 	if !ok || token == "" {
-		return "", noTokenError{}
+		return "", noTokenError{"the kubeconfig has no token that the private API could check"}
 	}
 	return token, nil
 }
