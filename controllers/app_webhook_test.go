@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
 const messages, comments = "DIRECT_MESSAGE", "COMMENT"
@@ -181,6 +182,42 @@ func TestOneEventTypeRefused(t *testing.T) {
 			b.pass()
 			b.want(v1alpha1.CredentialsValidCondition, metav1.ConditionTrue, v1alpha1.ReasonCredentialsAccepted)
 			b.want(v1alpha1.WebhookRegisteredCondition, metav1.ConditionFalse, v1alpha1.ReasonRegistrationRefused, comments, "40001")
+			b.want(v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.ReasonRegistrationRefused, "developer portal")
+		})
+	}
+}
+
+// unreachable has TikTok refuse every address: it cannot reach them.
+func (b *appBench) unreachable() {
+	b.sim.InjectFault(simulator.Fault{Endpoint: updateEndpoint, Code: 40002, Message: "callback_url cannot be reached"})
+}
+
+// TestAddressComesLater: an app that is applied together with its Ingress. Nobody has to do anything, so nothing says that somebody must.
+func TestAddressComesLater(t *testing.T) {
+	b := newAppBench(t, bothEventTypes)
+	b.unreachable()
+	for range 2 {
+		b.pass()
+		b.want(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.ReasonRegistrationRefused, "callback_url cannot be reached", "every 5 minutes")
+		b.want(v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.ReasonRegistrationRefused)
+		b.absent(v1alpha1.StalledCondition)
+		b.run(time.Hour, b.app)
+	}
+	b.sim.ClearFaults()
+	b.run(maxAppRecheck, b.app)
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	b.absent(v1alpha1.ReconcilingCondition, v1alpha1.StalledCondition)
+}
+
+// TestWhatWaitsForAPersonIsTold, whichever event type comes first.
+func TestWhatWaitsForAPersonIsTold(t *testing.T) {
+	for name, order := range map[string][]v1alpha1.WebhookEventType{"last": {messages, comments}, "first": {comments, messages}} {
+		t.Run(name, func(t *testing.T) {
+			b := newAppBench(t, func(app *v1alpha1.TiktokApp) { app.Spec.Webhook = &v1alpha1.AppWebhook{EventTypes: order} })
+			b.network.unapproved = comments
+			b.unreachable()
+			b.pass()
+			b.want(v1alpha1.StalledCondition, metav1.ConditionTrue, v1alpha1.ReasonRegistrationRefused, comments, "40001")
 		})
 	}
 }

@@ -220,12 +220,14 @@ func TestNewObjectsHaveAStatus(t *testing.T) {
 // TestAppsAsOthersSeeThem records apps in the states that tools tell apart.
 func TestAppsAsOthersSeeThem(t *testing.T) {
 	for name, happens := range map[string]func(b *appBench){
-		"ready":               func(*appBench) {},
-		"credentials refused": func(b *appBench) { b.sim.SetAppSecret("another") },
-		"tiktok away":         func(b *appBench) { b.network.silent = true },
+		"ready":                func(*appBench) {},
+		"credentials refused":  func(b *appBench) { b.sim.SetAppSecret("another") },
+		"tiktok away":          func(b *appBench) { b.network.silent = true },
+		"webhook unreachable":  func(b *appBench) { b.unreachable() },
+		"webhook not approved": func(b *appBench) { b.network.unapproved = comments },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newAppBench(t)
+			b := newAppBench(t, bothEventTypes)
 			happens(b)
 			b.pass()
 			b.load(b.app)

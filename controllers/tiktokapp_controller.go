@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -169,7 +170,7 @@ func (r *TiktokAppReconciler) check(ctx context.Context, app *v1alpha1.TiktokApp
 				check.registrations = noted(check.registrations, eventType, callback)
 			}
 		}
-		if p != nil {
+		if p != nil && (check.webhook == nil || !check.webhook.Stalled) { // what waits for a person is told rather than what may pass
 			check.webhook = p
 		}
 	}
@@ -224,15 +225,24 @@ func (r *TiktokAppReconciler) settleWebhook(ctx context.Context, app *v1alpha1.T
 	return app.WebhookURL(), nil, nil
 }
 
+// registrationRefused is no reason to give up, unless TikTok says that the app lacks the permission: in a new environment the address of the
+// webhook may not be reachable yet, and a later try finds it.
 func registrationRefused(app *v1alpha1.TiktokApp, eventType string, err error) *problem {
 	what := "register " + app.WebhookURL()
 	if !app.ManagesWebhook() {
 		what = "say what is registered"
 	}
-	return &problem{
-		Reason: v1alpha1.ReasonRegistrationRefused, Stalled: true,
-		Message: fmt.Sprintf("TikTok refused to %s for %s: %s", what, eventType, words(err)),
+	p := &problem{
+		Reason: v1alpha1.ReasonRegistrationRefused, Stalled: tiktok.ClassOf(err) == tiktok.ClassScopeMissing,
+		Message: fmt.Sprintf("TikTok refused to %s for %s (%s).", what, eventType, strings.TrimSuffix(words(err), ".")),
 	}
+	if p.Stalled {
+		p.Message += " See in TikTok's developer portal that the app is approved for it."
+	} else {
+		p.Message += fmt.Sprintf(" It is asked again at least every %.0f minutes: the address must be reachable for TikTok, with a good certificate.",
+			maxAppRecheck.Minutes())
+	}
+	return p
 }
 
 func duplicate(app *v1alpha1.TiktokApp, owner string) *problem {

@@ -6,7 +6,8 @@ const (
 	ReadyCondition = "Ready"
 	// ReconcilingCondition is True while the operator, or a person it waits for, still has something to do and nothing has failed for good.
 	ReconcilingCondition = "Reconciling"
-	// StalledCondition is True when nothing will change until a person acts: the message says what to do.
+	// StalledCondition is True when nothing will change until a person acts: the message says what to do. What a later try of the operator may
+	// settle, without anybody touching TikTok's portal or these objects, is Reconciling, however long it lasts.
 	StalledCondition = "Stalled"
 
 	// AuthorizedCondition is True while TikTok has granted the channel every required scope and has not taken that back.
@@ -121,7 +122,8 @@ const (
 	ReasonWebhookRegistered = "WebhookRegistered"
 	// ReasonExternallyManaged: spec.webhook.registration is External: the operator tells what TikTok says of the registration, and changes nothing.
 	ReasonExternallyManaged = "ExternallyManaged"
-	// ReasonRegistrationRefused: TikTok refused the webhook registration; the message has TikTok's words.
+	// ReasonRegistrationRefused: TikTok refused the webhook registration; the message has TikTok's words. Reconciling, since the address may become
+	// reachable: the operator asks again. Stalled if TikTok says that the app lacks the permission.
 	ReasonRegistrationRefused = "RegistrationRefused"
 	// ReasonDuplicateApp: an older TiktokApp has the same app id and owns the webhook; this one waits.
 	ReasonDuplicateApp = "DuplicateApp"

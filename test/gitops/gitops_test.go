@@ -92,6 +92,8 @@ var recorded = map[string]verdict{
 	"app-ready":                      {"Healthy", status.CurrentStatus, status.CurrentStatus},
 	"app-credentials-refused":        {"Degraded", status.FailedStatus, status.FailedStatus},
 	"app-tiktok-away":                {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-webhook-unreachable":        {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-webhook-not-approved":       {"Degraded", status.FailedStatus, status.FailedStatus},
 }
 
 // verdict is what each tool makes of an object. Helm waits by kstatus, as Flux does where it is given no expressions.
