@@ -7,8 +7,11 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/appclient"
 	"github.com/tiktok-operator/tiktok-operator/internal/simulator"
 )
 
@@ -109,6 +112,36 @@ func TestCredentialsGoWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mayReadNothing has the operator read Secrets as somebody without a Role.
+func (b *appBench) mayReadNothing() {
+	b.t.Helper()
+	config := rest.CopyConfig(restConfig)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "system:serviceaccount:operator:manager"}
+	reader, err := client.New(config, client.Options{Scheme: b.k8s.Scheme()})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.r.Apps = appclient.New(appclient.Options{Reader: reader, Clock: b.clock, HTTPClient: b.network.client()})
+}
+
+// TestSecretThatMayNotBeRead: the operator serves some namespaces only, and the app's Secret is elsewhere.
+func TestSecretThatMayNotBeRead(t *testing.T) {
+	b := newAppBench(t)
+	b.mayReadNothing()
+	b.run(time.Minute, b.app)
+	for _, condition := range []string{v1alpha1.ReadyCondition, v1alpha1.CredentialsValidCondition} {
+		b.want(condition, metav1.ConditionFalse, v1alpha1.ReasonSecretNotReadable, "operator/"+b.name, "watchNamespaces")
+	}
+	b.want(v1alpha1.ReconcilingCondition, metav1.ConditionTrue, v1alpha1.ReasonSecretNotReadable)
+	b.announced(v1alpha1.ReasonSecretNotReadable, 1)
+	if observed := b.status().ObservedGeneration; observed != b.app.Generation {
+		t.Errorf("observedGeneration %d", observed)
+	}
+	b.restart()
+	b.run(pollAppSecret, b.app)
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 }
 
 // TestRefusalIsAnnouncedOnce: not again while it lasts, nor after a restart, nor while TikTok is away in between, nor when a write met a conflict.

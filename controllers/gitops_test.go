@@ -222,8 +222,9 @@ func TestAppsAsOthersSeeThem(t *testing.T) {
 	for name, happens := range map[string]func(b *appBench){
 		"ready":                func(*appBench) {},
 		"credentials refused":  func(b *appBench) { b.sim.SetAppSecret("another") },
+		"secret not readable":  (*appBench).mayReadNothing,
 		"tiktok away":          func(b *appBench) { b.network.silent = true },
-		"webhook unreachable":  func(b *appBench) { b.unreachable() },
+		"webhook unreachable":  (*appBench).unreachable,
 		"webhook not approved": func(b *appBench) { b.network.unapproved = comments },
 	} {
 		t.Run(name, func(t *testing.T) {

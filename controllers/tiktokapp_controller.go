@@ -106,8 +106,12 @@ func (r *TiktokAppReconciler) reconcile(ctx context.Context, app *v1alpha1.Tikto
 	switch {
 	case errors.As(err, &missing):
 		r.checks.forget(app.Name)
-		o.credentials = &problem{Reason: v1alpha1.ReasonSecretNotFound, Message: missing.Error()}
-		o.webhook = &problem{Reason: v1alpha1.ReasonSecretNotFound, Message: "The app secret is missing."}
+		reason := v1alpha1.ReasonSecretNotFound
+		if missing.Forbidden {
+			reason = v1alpha1.ReasonSecretNotReadable
+		}
+		o.credentials = &problem{Reason: reason, Message: missing.Error()}
+		o.webhook = &problem{Reason: reason, Message: "There is no app secret."}
 	case err != nil:
 		return ctrl.Result{}, err
 	default:

@@ -114,6 +114,9 @@ const (
 const (
 	// ReasonSecretNotFound: spec.secretRef names no Secret, or the Secret lacks the key.
 	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretNotReadable: the operator may not read the Secret that spec.secretRef names. It must be in the operator's namespace, or in one that
+	// the operator serves, where it serves some only.
+	ReasonSecretNotReadable = "SecretNotReadable"
 	// ReasonCredentialsAccepted: TikTok accepted the app id and secret.
 	ReasonCredentialsAccepted = "CredentialsAccepted"
 	// ReasonCredentialsRefused: TikTok refused the app id and secret, or the app itself. No business is asked to authorize again.
@@ -134,8 +137,8 @@ const (
 )
 
 // Reasons of Kubernetes Events. A condition's reason is also the reason of the event that announces it, a Warning: of a TiktokChannel when Stalled
-// turns True, and of a TiktokApp when CredentialsValid turns False (CredentialsRefused, SecretNotFound, InvalidEndpoint). The app's is one for all of
-// its channels, which may be thousands; theirs show in their conditions.
+// turns True, and of a TiktokApp when CredentialsValid turns False (CredentialsRefused, SecretNotFound, SecretNotReadable, InvalidEndpoint). The
+// app's is one for all of its channels, which may be thousands; theirs show in their conditions.
 const (
 	// EventRefreshed: the tokens were refreshed.
 	EventRefreshed = "Refreshed"

@@ -39,15 +39,21 @@ func (c Credentials) Secrets() []tiktok.Secret {
 	return []tiktok.Secret{c.Current, c.Previous}
 }
 
-// MissingError says that an app's Secret, or its key, is not there. Its text is a sentence for a condition.
+// MissingError says that an app's Secret, or its key, is not there, as far as the operator may see. Its text is a sentence for a condition.
 type MissingError struct {
 	Namespace, Name, Key string
 	// SecretExists tells a missing key from a missing Secret.
 	SecretExists bool
+	// Forbidden: the operator may not read Secrets there, and cannot tell whether it exists.
+	Forbidden bool
 }
 
 // Error implements error.
 func (e *MissingError) Error() string {
+	if e.Forbidden {
+		return fmt.Sprintf("The operator may not read the Secret %s/%s: put it into the operator's namespace or one that it serves (watchNamespaces), "+
+			"or give its ServiceAccounts a Role there.", e.Namespace, e.Name)
+	}
 	if e.SecretExists {
 		return fmt.Sprintf("The Secret %s/%s has no key %q, or it is empty: put the app secret there.", e.Namespace, e.Name, e.Key)
 	}
@@ -96,8 +102,8 @@ func New(opts Options) *Pool {
 	return &Pool{opts: opts, limiters: map[string]*tiktok.Limiter{}, cached: map[string]cachedCredentials{}}
 }
 
-// Credentials reads an app's secrets. A missing Secret or key is a *MissingError; any other error means that the API server could not be
-// asked.
+// Credentials reads an app's secrets. A Secret or key that is missing, or that may not be read, is a *MissingError; any other error means that
+// the API server could not be asked.
 func (p *Pool) Credentials(ctx context.Context, app *v1alpha1.TiktokApp) (Credentials, error) {
 	now := p.opts.Clock.Now()
 	if creds, ok := p.Cached(app, now); ok {
@@ -106,9 +112,11 @@ func (p *Pool) Credentials(ctx context.Context, app *v1alpha1.TiktokApp) (Creden
 	ref := app.Spec.SecretRef
 	missing := &MissingError{Namespace: ref.Namespace, Name: ref.Name, Key: app.SecretKey()}
 	var secret corev1.Secret
-	if err := p.opts.Reader.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, &secret); apierrors.IsNotFound(err) {
+	err := p.opts.Reader.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, &secret)
+	switch missing.Forbidden = apierrors.IsForbidden(err); {
+	case apierrors.IsNotFound(err), missing.Forbidden:
 		return Credentials{}, missing
-	} else if err != nil {
+	case err != nil:
 		return Credentials{}, fmt.Errorf("reading the app secret from Secret %s/%s: %w", ref.Namespace, ref.Name, err)
 	}
 	creds := Credentials{

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,6 +111,11 @@ func TestCredentialsCannotBeRead(t *testing.T) {
 	_, err := appclient.New(appclient.Options{Reader: fake.NewFakeClient()}).Credentials(t.Context(), newApp())
 	if !errors.As(err, &missing) || missing.SecretExists || !strings.Contains(err.Error(), "platform/app-secret") {
 		t.Errorf("without a Secret: %v", err)
+	}
+	forbidden := apierrors.NewForbidden(corev1.Resource("secrets"), "app-secret", errors.New("no Role"))
+	_, err = appclient.New(appclient.Options{Reader: reader(func() error { return forbidden })}).Credentials(t.Context(), newApp())
+	if !errors.As(err, &missing) || !missing.Forbidden || !strings.Contains(err.Error(), "may not read the Secret platform/app-secret") {
+		t.Errorf("without a Role: %v", err)
 	}
 	away := errors.New("away")
 	_, err = appclient.New(appclient.Options{Reader: reader(func() error { return away })}).Credentials(t.Context(), newApp())

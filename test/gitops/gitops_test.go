@@ -91,6 +91,7 @@ var recorded = map[string]verdict{
 	"app-new":                        {"Progressing", status.InProgressStatus, status.InProgressStatus},
 	"app-ready":                      {"Healthy", status.CurrentStatus, status.CurrentStatus},
 	"app-credentials-refused":        {"Degraded", status.FailedStatus, status.FailedStatus},
+	"app-secret-not-readable":        {"Progressing", status.InProgressStatus, status.InProgressStatus},
 	"app-tiktok-away":                {"Progressing", status.InProgressStatus, status.InProgressStatus},
 	"app-webhook-unreachable":        {"Progressing", status.InProgressStatus, status.InProgressStatus},
 	"app-webhook-not-approved":       {"Degraded", status.FailedStatus, status.FailedStatus},
