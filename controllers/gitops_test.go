@@ -46,6 +46,22 @@ func TestIdleHour(t *testing.T) {
 			b.want(v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionTrue, "")
 			return b
 		},
+		"authorization lost while suspended": func(t *testing.T) *bench {
+			b := connected(t)
+			b.edit(func(ch *v1alpha1.TiktokChannel) { ch.Spec.Suspend = true })
+			if err := k8s.Delete(t.Context(), b.secret()); err != nil {
+				t.Fatal(err)
+			}
+			b.reconcile()
+			b.want(v1alpha1.ReauthorizationRequiredCondition, metav1.ConditionTrue, v1alpha1.ReasonTokenSecretMissing)
+			return b
+		},
+		"import secret missing": func(t *testing.T) *bench {
+			b := newBench(t, func(ch *v1alpha1.TiktokChannel) { ch.Spec.ImportTokensFrom = &v1alpha1.SecretReference{Name: "mine"} })
+			b.reconcile()
+			b.want(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.ReasonImportSecretNotFound)
+			return b
+		},
 		"no such app": func(t *testing.T) *bench {
 			b := newBench(t, func(ch *v1alpha1.TiktokChannel) { ch.Spec.AppRef.Name = "nowhere" })
 			b.reconcile()

@@ -82,19 +82,21 @@ func object(spec map[string]any, observed int64, conditions [][3]string) *unstru
 
 // recorded are objects that a test of the operator has recorded as it wrote them on a real API server, in testdata.
 var recorded = map[string]verdict{
-	"channel-new":                    {"Progressing", status.InProgressStatus, status.InProgressStatus},
-	"channel-ready":                  {"Healthy", status.CurrentStatus, status.CurrentStatus},
-	"channel-awaiting-authorization": {"Suspended", status.InProgressStatus, status.CurrentStatus},
-	"channel-suspended":              {"Suspended", status.InProgressStatus, status.CurrentStatus},
-	"channel-authorization-lost":     {"Degraded", status.FailedStatus, status.FailedStatus},
-	"channel-no-such-app":            {"Progressing", status.InProgressStatus, status.InProgressStatus},
-	"app-new":                        {"Progressing", status.InProgressStatus, status.InProgressStatus},
-	"app-ready":                      {"Healthy", status.CurrentStatus, status.CurrentStatus},
-	"app-credentials-refused":        {"Degraded", status.FailedStatus, status.FailedStatus},
-	"app-secret-not-readable":        {"Progressing", status.InProgressStatus, status.InProgressStatus},
-	"app-tiktok-away":                {"Progressing", status.InProgressStatus, status.InProgressStatus},
-	"app-webhook-unreachable":        {"Progressing", status.InProgressStatus, status.InProgressStatus},
-	"app-webhook-not-approved":       {"Degraded", status.FailedStatus, status.FailedStatus},
+	"channel-new":                                {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"channel-ready":                              {"Healthy", status.CurrentStatus, status.CurrentStatus},
+	"channel-awaiting-authorization":             {"Suspended", status.InProgressStatus, status.CurrentStatus},
+	"channel-suspended":                          {"Suspended", status.InProgressStatus, status.CurrentStatus},
+	"channel-authorization-lost":                 {"Degraded", status.FailedStatus, status.FailedStatus},
+	"channel-authorization-lost-while-suspended": {"Degraded", status.FailedStatus, status.FailedStatus},
+	"channel-import-secret-missing":              {"Suspended", status.InProgressStatus, status.CurrentStatus},
+	"channel-no-such-app":                        {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-new":                                    {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-ready":                                  {"Healthy", status.CurrentStatus, status.CurrentStatus},
+	"app-credentials-refused":                    {"Degraded", status.FailedStatus, status.FailedStatus},
+	"app-secret-not-readable":                    {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-tiktok-away":                            {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-webhook-unreachable":                    {"Progressing", status.InProgressStatus, status.InProgressStatus},
+	"app-webhook-not-approved":                   {"Degraded", status.FailedStatus, status.FailedStatus},
 }
 
 // verdict is what each tool makes of an object. Helm waits by kstatus, as Flux does where it is given no expressions.
@@ -112,23 +114,27 @@ func TestObjectsAsTheOperatorWritesThem(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err = yaml.YAMLToJSON(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := &unstructured.Unstructured{}
-			if err := o.UnmarshalJSON(text); err != nil {
-				t.Fatal(err)
-			}
-			if got := judge(t, o); got != recorded[name] {
+			if got := judge(t, read(t, file)); got != recorded[name] {
 				t.Errorf("it is %+v, want %+v", got, recorded[name])
 			}
 		})
 	}
+}
+
+func read(t *testing.T, file string) *unstructured.Unstructured {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err = yaml.YAMLToJSON(text); err != nil {
+		t.Fatal(err)
+	}
+	o := &unstructured.Unstructured{}
+	if err := o.UnmarshalJSON(text); err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // judge asks every tool about an object.

@@ -1,9 +1,8 @@
--- Health of a TiktokChannel for Argo CD. A channel that nobody has authorized yet waits for a person: Suspended, which neither fails a sync nor
--- flaps. One whose authorization is lost, or whose spec cannot work, is Degraded.
+-- Health of a TiktokChannel for Argo CD. A channel that nobody has authorized yet waits for a person: Suspended. One whose authorization is lost,
+-- or whose spec cannot work, is Degraded, suspended or not.
+--
+-- Argo CD does not go past a wave with something Suspended in it. For channels with waves or hooks after theirs there is tiktokchannel-waves.lua.
 local health = {status = "Progressing", message = "The operator has not looked at the channel yet"}
-if obj.spec ~= nil and obj.spec.suspend then
-  return {status = "Suspended", message = "The channel is suspended"}
-end
 if obj.status == nil or obj.status.conditions == nil then
   return health
 end
@@ -29,9 +28,10 @@ end
 if is("Stalled") then
   return {status = "Degraded", message = conditions["Stalled"].message}
 end
+local person = {Suspended = true, AwaitingAuthorization = true, ImportSecretNotFound = true}
 if is("Ready") then
   health.status = "Healthy"
-elseif ready.reason == "AwaitingAuthorization" then
+elseif person[ready.reason] then
   health.status = "Suspended"
 end
 return health
