@@ -4,7 +4,7 @@
 #   api.md      from the API types, by crd-ref-docs
 #   NAME.md     what `go run ./hack/docs/NAME` prints, for every program in a folder beside this file: a reference of flags, metrics, or
 #               whatever else the code knows better than a person does. Each prints a whole Markdown page and reads nothing, but for:
-#   problems.md, and internal/messagingapi/openapi.json: what `go run ./hack/docs/openapi DOCUMENT PROBLEMS` writes there
+#   messaging-api.md, problems.md, and internal/messagingapi/openapi.json: what `go run ./hack/docs/openapi DOCUMENT PAGE PROBLEMS` writes there
 #   events/     what `go run ./hack/docs/events FOLDER` writes there: schemas and examples, with their page
 set -eu
 
@@ -25,7 +25,7 @@ for program in hack/docs/*/main.go; do
 		continue
 	fi
 	if [ "$folder" = hack/docs/openapi ]; then
-		go run "./$folder" "$scratch/openapi.json" "$scratch/problems.md"
+		go run "./$folder" "$scratch/openapi.json" "$scratch/messaging-api.md" "$scratch/problems.md"
 		continue
 	fi
 	go run "./$folder" >"$scratch/${folder##*/}.md"

@@ -32,7 +32,7 @@ type Person struct {
 	ID string `json:"id,omitempty"`
 	// Username is the TikTok handle.
 	Username string `json:"username,omitempty"`
-	// Role is business_account or personal_account.
+	// Role: "business_account" or "personal_account".
 	Role string `json:"role,omitempty"`
 }
 
@@ -76,7 +76,7 @@ type Reaction struct {
 
 // Template is a card with buttons.
 type Template struct {
-	// Type is qa_button_card or qa_link_card.
+	// Type: "qa_button_card" or "qa_link_card".
 	Type string `json:"type,omitempty"`
 	// Elements of the card.
 	Elements []TemplateElement `json:"elements,omitempty"`
@@ -92,7 +92,7 @@ type TemplateElement struct {
 
 // Button of a card.
 type Button struct {
-	// Type is reply.
+	// Type: "reply".
 	Type string `json:"type,omitempty"`
 	// ID is what its sender gave it.
 	ID string `json:"id,omitempty"`
@@ -110,7 +110,7 @@ type ReplySource struct {
 
 // Referral is how a user came to a conversation.
 type Referral struct {
-	// Source is ad or short_link.
+	// Source: "ad" or "short_link".
 	Source string `json:"source,omitempty"`
 	// Ad that led here.
 	Ad *ReferralAd `json:"ad,omitempty"`

@@ -24,7 +24,7 @@ type Letter struct {
 	ID string `json:"id"`
 	// Sink that did not take the event.
 	Sink string `json:"sink"`
-	// Reason why it was given up: one of package dispatch's DeadReasons.
+	// Reason why it was given up: rejected, attempts_exhausted, too_old or invalid.
 	Reason string `json:"reason"`
 	// Problem that the last attempt met.
 	Problem string `json:"problem,omitempty"`

@@ -55,7 +55,7 @@ func (s section) rows(b *bytes.Buffer, prefix string, structure schema.Object, d
 	required, _ := structure.Get("required").([]string)
 	for _, p := range properties {
 		o, _ := p.Value.(schema.Object)
-		kind, inner := kindOf(o)
+		kind, inner := schema.KindOf(o)
 		if slices.Contains(required, p.Name) {
 			kind += ", always"
 		}
@@ -63,32 +63,11 @@ func (s section) rows(b *bytes.Buffer, prefix string, structure schema.Object, d
 		if o.Get("type") == "array" {
 			name += "[]"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kind, strings.ReplaceAll(fmt.Sprint(o.Get("description")), "|", `\|`))
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kind, schema.Cell(o))
 		if inner != "" {
 			s.rows(b, name+".", defs[inner], defs)
 		}
 	}
-}
-
-// kindOf is a property's type in words, and the definition that it refers to.
-func kindOf(o schema.Object) (kind, inner string) {
-	if items, ok := o.Get("items").(schema.Object); ok {
-		kind, inner = kindOf(items)
-		return "list of " + kind + "s", inner
-	}
-	if ref, ok := o.Get("$ref").(string); ok {
-		return "object", strings.TrimPrefix(ref, "#/$defs/")
-	}
-	if values, ok := o.Get("enum").([]string); ok {
-		return "`" + strings.Join(values, "`, `") + "`", ""
-	}
-	if o.Get("format") == "date-time" {
-		return "time", ""
-	}
-	if t, ok := o.Get("type").(string); ok {
-		return t, ""
-	}
-	return "any", ""
 }
 
 // show writes the examples: the first as it is sent, of the others what differs.

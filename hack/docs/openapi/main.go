@@ -1,5 +1,5 @@
-// Command openapi writes the OpenAPI document of the private API (api.yaml with the schemas of the Go types), and prints the reference of its
-// problems.
+// Command openapi writes the OpenAPI document of the private API (api.yaml with the schemas of the Go types), and the references of its calls and of
+// its problems.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 //go:embed api.yaml
-var calls []byte
+var apiYAML []byte
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -31,28 +31,30 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 2 {
-		return errors.New("usage: openapi DOCUMENT PROBLEMS")
+	if len(args) != 3 {
+		return errors.New("usage: openapi DOCUMENT PAGE PROBLEMS")
 	}
-	text, err := document(".")
+	text, reference, err := document(".")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(args[0], text, 0o644); err != nil { //nolint:gosec // documentation
-		return err
+	for i, content := range [][]byte{text, reference, problems()} {
+		if err := os.WriteFile(args[i], content, 0o644); err != nil { //nolint:gosec // documentation
+			return err
+		}
 	}
-	return os.WriteFile(args[1], problems(), 0o644) //nolint:gosec // documentation
+	return nil
 }
 
-// document makes the OpenAPI document. root is the repository's.
-func document(root string) ([]byte, error) {
+// document makes the OpenAPI document, and its page. root is the repository's.
+func document(root string) (text, reference []byte, err error) {
 	var doc map[string]any
-	if err := yaml.UnmarshalStrict(calls, &doc); err != nil {
-		return nil, fmt.Errorf("reading api.yaml: %w", err)
+	if err := yaml.UnmarshalStrict(apiYAML, &doc); err != nil {
+		return nil, nil, fmt.Errorf("reading api.yaml: %w", err)
 	}
 	source, err := schema.ReadSource(root, "internal/messagingapi", "internal/cloudevent", "internal/deadletter", "internal/sinkapi", "internal/oauth")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b := &schema.Builder{
 		Source: source, Refs: "#/components/schemas/", Defs: map[string]schema.Object{},
@@ -67,7 +69,7 @@ func document(root string) ([]byte, error) {
 		reflect.TypeFor[sinkapi.List](), reflect.TypeFor[oauth.Authorization](),
 	} {
 		if _, err := b.TypeOf(t); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	b.Defs["Problem"] = problemSchema()
@@ -82,7 +84,12 @@ func document(root string) ([]byte, error) {
 			schema.M("schema", schema.Object{schema.M("$ref", "#/components/schemas/Problem")}),
 		})}),
 	}}
-	return schema.Encode(doc, "  ")
+	text, err = schema.Encode(doc, "  ")
+	if err != nil {
+		return nil, nil, err
+	}
+	reference, err = page(b.Defs)
+	return text, reference, err
 }
 
 func problemSchema() schema.Object {

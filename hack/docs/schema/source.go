@@ -105,7 +105,7 @@ func (s *Source) describe(structure reflect.Type, field string, names map[string
 		}
 		return word
 	})
-	return first + " " + rest, nil
+	return strings.TrimSpace(first + " " + rest), nil
 }
 
 // isVerb says whether a text begins with one of the verbs that comments here have after a name.
