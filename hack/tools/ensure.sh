@@ -3,8 +3,8 @@
 #
 #   hack/tools/ensure.sh controller-gen
 #
-# The tools and their versions are the tool lines of go.mod beside this file. golangci-lint and promtool have modules of their own, since
-# their dependencies are pinned by their authors and would be raised by the others'. A binary is kept outside the checkout, keyed by what
+# The tools and their versions are the tool lines of go.mod beside this file. Those in a folder have modules of their own, since their dependencies
+# are pinned by their authors and would be raised by the others'. A binary is kept outside the checkout, keyed by what
 # it was built from and by the Go version, because analysers must be built with a Go at least as new as the code that they read.
 set -eu
 
