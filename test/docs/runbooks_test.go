@@ -58,7 +58,10 @@ logged webhook 'was not delivered'`,
 		labels: ofSink, prints: []string{`"sink":"example"`},
 	}},
 	{"TiktokSinkBacklogOld", scene{labels: ofSink, prints: []string{"127.0.0.1:9", `"sink":"example"`}}},
-	{"TiktokEventsExpired", scene{labels: ofSink, prints: []string{"127.0.0.1:9"}}},
+	{"TiktokEventsExpired", scene{
+		labels: ofSink, prints: []string{"WAITING"},
+		after: `kubectl tiktok -n shop status acme -o json | jq -e '.sinks[0].pending > 0'`,
+	}},
 	{"TiktokDeadLetters", scene{
 		before: `
 kubectl -n shop patch tiktokchannel acme --type merge --patch '{"spec": {"sinks": [{"name": "example", "uri": "'"$SIMULATOR"'/no-such-page"}]}}'
@@ -102,13 +105,17 @@ admin events --data '{"business": "biz-0001", "signature": "wrong"}' | jq -e '.s
 // runbooks runs the commands of the runbooks while what they are about is so.
 func (s *stage) runbooks(t *testing.T) {
 	dir := s.directory(t)
-	s.run(t, dir, "making room", prelude+cleanUp+connected+mayReplay, "")
+	s.run(t, dir, "making room", prelude+cleanUp+connected+mayReplay+
+		"kubectl -n shop create rolebinding support-looks --clusterrole=tiktok-operator-channel-viewer --serviceaccount=shop:support", "")
 	for _, r := range runbooks {
 		t.Run(r.alert, func(t *testing.T) {
 			if r.before != "" {
 				s.run(t, dir, "what goes wrong", prelude+watching+r.before, "")
 			}
 			r.wantsPrinted(t, s.run(t, dir, r.page(), r.script(t, r.page()), ""))
+			if r.after != "" {
+				s.run(t, dir, "what must be so afterwards", prelude+nodes+r.after, "")
+			}
 		})
 	}
 }
