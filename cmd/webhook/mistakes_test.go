@@ -59,6 +59,8 @@ func TestMistakes(t *testing.T) {
 		"rules":             {args: []string{data, "--message-rules=loose"}, says: []string{"--message-rules", "lenient or strict"}},
 		"short retention":   {args: []string{data, "--event-log-max-age=24h"}, says: []string{"--event-log-max-age", "73h0m0s", "24h0m0s"}},
 		"negative size":     {args: []string{data, "--event-log-max-bytes=-1Gi"}, says: []string{"--event-log-max-bytes"}},
+		"small size":        {args: []string{data, "--event-log-max-bytes=20"}, says: []string{"--event-log-max-bytes", "64Mi at least", "not 20"}},
+		"uncountable size":  {args: []string{data, "--event-log-max-bytes=9999999E"}, says: []string{"--event-log-max-bytes", "less than 8Ei"}},
 		"odd size":          {args: []string{data, "--event-log-max-bytes=much"}, says: []string{"event-log-max-bytes"}},
 		"credentials alone": {args: []string{data, "--nats-creds=" + file}, says: []string{"--nats-creds", "--nats-url"}},
 		"credentials":       {args: []string{"--nats-url=nats://127.0.0.1:1", "--nats-creds=" + missing}, says: []string{"--nats-creds", missing}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"math"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -46,8 +47,8 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.IntVar(&o.replicas, "nats-replicas", 0, "servers of the cluster of --nats-url that keep each event: 1, 3 or 5; "+
 		"0: 3 of a cluster, 1 without one, and not fewer than do already")
 	fs.DurationVar(&o.maxAge, "event-log-max-age", eventlog.DefaultMaxAge, "how long events are kept, delivered or not")
-	fs.Var(&o.maxBytes, "event-log-max-bytes", "most that the stored events may take, such as 20Gi; beyond it webhooks are answered 503. "+
-		"0: what the disk, or the NATS server, allows")
+	fs.Var(&o.maxBytes, "event-log-max-bytes", "most that the stored events may take, such as 20Gi, and 64Mi at least; beyond it webhooks are "+
+		"answered 503. 0: what the disk, or the NATS server, allows")
 	fs.Var(&o.fsync, "fsync", "when the embedded event log is synced to disk: always, or an interval such as 1s (a power cut then loses that much)")
 	fs.DurationVar(&o.tolerance, "signature-tolerance", ingest.DefaultTolerance().Past, "how old a webhook's signature may be; TikTok retries for 72h")
 	fs.BoolVar(&o.allowPrivateSinks, "allow-private-sinks", false,
@@ -60,6 +61,12 @@ func (o *options) bind(fs *flag.FlagSet) {
 	fs.Float64Var(&o.traceSampleRatio, "trace-sample-ratio", 1, "share of traces that is recorded, from 0 to 1, where the sender of a request did "+
 		"not decide it")
 }
+
+// leastBytes and mostBytes bound a limit of the event log: with less a few large webhooks fill it, and more cannot be counted and would be none.
+var (
+	leastBytes = resource.MustParse("64Mi")
+	mostBytes  = *resource.NewQuantity(math.MaxInt64, resource.BinarySI)
+)
 
 // dedupMargin is how much longer duplicates are recognised than a signature is accepted, for clocks that differ and for writes that wait.
 const dedupMargin = time.Hour
@@ -83,8 +90,8 @@ func (o *options) validate() error {
 		return process.Invalid("--nats-replicas is 0 (by itself), 1, 3 or 5, not %d", o.replicas)
 	case o.replicas > 1 && o.natsURL == "":
 		return process.Invalid("--nats-replicas goes with --nats-url: the embedded event log has one copy")
-	case o.maxBytes.Sign() < 0:
-		return process.Invalid("--event-log-max-bytes must not be negative")
+	case o.maxBytes.Sign() != 0 && (o.maxBytes.Cmp(leastBytes) < 0 || o.maxBytes.Cmp(mostBytes) > 0):
+		return process.Invalid("--event-log-max-bytes must be 0, or 64Mi at least and less than 8Ei, not %s", o.maxBytes.String())
 	case o.tolerance < time.Second || o.tolerance > eventlog.DefaultMaxAge-dedupMargin:
 		return process.Invalid("--signature-tolerance must be between 1s and %s, for as long as the event log recognises what it has: %s is not",
 			eventlog.DefaultMaxAge-dedupMargin, o.tolerance)

@@ -97,3 +97,22 @@ func TestDuplicatesAreRecognisedForLongerThanSignaturesAreAccepted(t *testing.T)
 		}
 	}
 }
+
+// A limit of the event log is one that it can count, and has room for some webhooks of any size; 0 is none.
+func TestLimitsOfTheEventLog(t *testing.T) {
+	for limit, want := range map[string]int64{
+		"0": 0, "64Mi": 64 << 20, "67108864": 64 << 20, "20Gi": 20 << 30, "7Ei": 7 << 60, "9E": 9e18,
+		"1": -1, "20": -1, "67108863": -1, "500m": -1, "10E": -1, "9999999E": -1, "1e30": -1,
+	} {
+		o, _, err := parse("--data-dir="+t.TempDir(), "--event-log-max-bytes="+limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch err := o.validate(); {
+		case (err != nil) != (want < 0):
+			t.Errorf("--event-log-max-bytes=%s: %v", limit, err)
+		case err == nil && o.eventLog(logr.Discard()).MaxBytes != want:
+			t.Errorf("--event-log-max-bytes=%s: the event log may have %d bytes", limit, o.eventLog(logr.Discard()).MaxBytes)
+		}
+	}
+}

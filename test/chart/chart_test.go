@@ -136,6 +136,29 @@ func TestMistakesAreRefusedWithASentence(t *testing.T) {
 		`manager.podLabels.app\.kubernetes\.io/component=other`: "/manager/podLabels",
 		`metrics.dashboard.labels.helm\.sh/chart=other`:         "/metrics/dashboard/labels",
 		"webhook.extraVolumes[0].name=data":                     "/webhook/extraVolumes",
+		"eventLog.maxAge=2562048h":                              "eventLog.maxAge must be 2562047h at most",
+		"simulator.accessTokenTTL=2562048h":                     "simulator.accessTokenTTL must be 2562047h at most",
+		"webhook.tls.certManager.duration=153722868m":           "webhook.tls.certManager.duration must be 2562047h at most",
+		"eventLog.maxBytes=20":                                  "64Mi at least",
+		"eventLog.maxBytes=67108863":                            "64Mi at least",
+		"eventLog.maxBytes=67108k":                              "64Mi at least",
+		"eventLog.maxBytes=8Ei":                                 "less than 8Ei",
+		"eventLog.maxBytes=9999999E":                            "less than 8Ei",
+		"eventLog.maxBytes=9223372036854775807":                 "/eventLog/maxBytes",
+		"manager.replicas=2147483648":                           "/manager/replicas",
+		"simulator.appID=a: b":                                  "/simulator/appID",
+		"simulator.enabled=true,simulator.appSecret=null":       "needs simulator.appID and simulator.appSecret",
+		"manager.resources.limits.memory=lots":                  "/manager/resources/limits/memory",
+		"webhook.resources.requests.cpu=-1":                     "/webhook/resources/requests/cpu",
+		"commonLabels.x=a b":                                    "/commonLabels/x",
+		"commonLabels.a b=x":                                    "/commonLabels",
+		"webhook.podLabels.x=-":                                 "/webhook/podLabels/x",
+		"webhook.nodeSelector.x=a b":                            "/webhook/nodeSelector/x",
+		"eventLog.nats.urlFrom.key=a/b":                         "/eventLog/nats/urlFrom/key",
+		"eventLog.embedded.persistence.enabled=false,eventLog.embedded.persistence.existingClaim=x": "needs persistence.enabled",
+		"eventLog.embedded.persistence.size=null":                                                   "needs size and accessModes",
+		"eventLog.nats.url=nats://a,webhook.autoscaling.enabled=true,webhook.resources=null":        "needs webhook.resources.requests.cpu",
+		"networkPolicy.private=null":                                                                "private",
 	} {
 		_, errs, err := helm(t, "template", "x", chart, "--set", set)
 		if err == nil {
@@ -168,6 +191,12 @@ func TestLeastAndMostAreTaken(t *testing.T) {
 		"webhook.signatureTolerance=79h,eventLog.maxAge=80h", "eventLog.embedded.fsync=10ms", "eventLog.embedded.fsync=10m",
 		"simulator.accessTokenTTL=1s", "eventLog.maxBytes=1.5Gi", "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.interval=1m30s",
 		"manager.resources.limits.nvidia\\.com/gpu=1", "image.registry=localhost:5000",
+		"eventLog.maxAge=2562047h", "eventLog.maxBytes=64Mi", "eventLog.maxBytes=67108864", "eventLog.maxBytes=7Ei", "eventLog.maxBytes=0Gi",
+		"manager.resources.limits.cpu=1.5,manager.resources.requests.cpu=.5,manager.resources.limits.memory=1e9", "commonLabels.x=",
+		"commonLabels.example\\.com/x=A-b_c.D", "networkPolicy.enabled=false,networkPolicy.private=null", "commonLabels=null,webhook.podAnnotations=null",
+		"eventLog.nats.url=nats://a,webhook.autoscaling.enabled=true,webhook.resources.requests=null,webhook.resources.limits.cpu=1",
+		// What an external NATS makes superfluous may stay in a file of values.
+		"eventLog.nats.url=nats://a,eventLog.embedded.persistence.enabled=false,eventLog.embedded.persistence.existingClaim=x",
 	} {
 		if _, errs, err := helm(t, "template", "x", chart, "--set", set); err != nil {
 			t.Errorf("%s: %v\n%s", set, err, errs)

@@ -15,8 +15,8 @@
 
 {{- /* What selects pods: it never changes over upgrades. Takes (dict "root" . "component" "manager"). */}}
 {{- define "tiktok-operator.selector" -}}
-app.kubernetes.io/name: {{ include "tiktok-operator.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "tiktok-operator.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
@@ -29,7 +29,7 @@ app.kubernetes.io/part-of: tiktok-operator
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with merge (dict) (default (dict) .more) .root.Values.commonLabels }}
+{{- with merge (dict) (default (dict) .more) (default (dict) .root.Values.commonLabels) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -51,8 +51,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "tiktok-operator.kept" -}}
 {{- $sync := "argocd.argoproj.io/sync-options" }}
 {{- $options := compact (append (splitList "," (default "" (get . $sync))) "Prune=false") | uniq }}
-{{- $keep := dict "helm.sh/resource-policy" "keep" "kustomize.toolkit.fluxcd.io/prune" "disabled" $sync (join "," (append $options "Delete=false" | uniq)) }}
-{{- toYaml (merge $keep .) }}
+{{- $keep := dict $sync (append $options "Delete=false" | uniq | join ",") }}
+{{- toYaml (merge $keep (dict "helm.sh/resource-policy" "keep" "kustomize.toolkit.fluxcd.io/prune" "disabled") .) }}
 {{- end }}
 
 {{- define "tiktok-operator.externalNATS" -}}
@@ -68,6 +68,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $total = addf $total (mulf (trimSuffix $unit . | float64) (get $units $unit)) }}
 {{- end }}
 {{- $total }}
+{{- end }}
+
+{{- /* A number as people write it: of a file of values Helm makes floats, which Go prints as 1e+06. Anything else stays as it is. */}}
+{{- define "tiktok-operator.number" -}}
+{{- if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
+{{- /* How many bytes an amount such as 1.5Gi is, which the schema has checked the form of. */}}
+{{- define "tiktok-operator.bytes" -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
+{{- $units = merge $units (dict "Ki" 0x1p10 "Mi" 0x1p20 "Gi" 0x1p30 "Ti" 0x1p40 "Pi" 0x1p50 "Ei" 0x1p60) }}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[a-zA-Z]*$" .)) }}
 {{- end }}
 
 {{- /* What the schema cannot say. */}}
@@ -88,6 +100,23 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if or (lt $kept (mulf 73 3600)) (lt $kept (addf $tolerance 3600)) }}
 {{- fail "eventLog.maxAge must be 73h at least, and an hour more than webhook.signatureTolerance: for as long as a webhook that comes again is recognised" }}
 {{- end }}
+{{- $durations := dict "eventLog.maxAge" .Values.eventLog.maxAge "simulator.accessTokenTTL" .Values.simulator.accessTokenTTL }}
+{{- range $name, $duration := set $durations "webhook.tls.certManager.duration" .Values.webhook.tls.certManager.duration }}
+{{- if gt (include "tiktok-operator.seconds" (default "" $duration) | float64) 9223372036.0 }}
+{{- fail (printf "%s must be 2562047h at most, the longest that the programs can count" $name) }}
+{{- end }}
+{{- end }}
+{{- $bytes := include "tiktok-operator.bytes" (include "tiktok-operator.number" .Values.eventLog.maxBytes) | float64 }}
+{{- if and (gt $bytes 0.0) (or (lt $bytes 0x1p26) (ge $bytes 0x1p63)) }}
+{{- fail "eventLog.maxBytes must be 0, or 64Mi at least and less than 8Ei: with less every webhook is soon answered 503" }}
+{{- end }}
+{{- $volume := .Values.eventLog.embedded.persistence }}
+{{- if and (not $external) $volume.existingClaim (not $volume.enabled) }}
+{{- fail "eventLog.embedded.persistence.existingClaim needs persistence.enabled: without it the claim is not used, and events die with the pod" }}
+{{- end }}
+{{- if and (not $external) $volume.enabled (not $volume.existingClaim) (not (and $volume.size $volume.accessModes)) }}
+{{- fail "eventLog.embedded.persistence needs size and accessModes, or existingClaim" }}
+{{- end }}
 {{- $fsync := .Values.eventLog.embedded.fsync }}
 {{- if ne $fsync "always" }}
 {{- $interval := include "tiktok-operator.seconds" $fsync | float64 }}
@@ -103,7 +132,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $name := printf "%s-webhook-data" $fullname }}
 {{- $annotations := dig "metadata" "annotations" (dict) (lookup "v1" "PersistentVolumeClaim" .Release.Namespace $name) }}
 {{- if and (eq (get $annotations "meta.helm.sh/release-name") .Release.Name) (ne (get $annotations "helm.sh/resource-policy") "keep") }}
-{{- fail (printf "eventLog.embedded.persistence.keep is false, so this upgrade to an external NATS would delete the volume %s with the events that no sink has taken yet: upgrade with keep=true alone first, or annotate the claim with helm.sh/resource-policy=keep, and delete it when you are sure (docs/how-to/external-nats.md)" $name) }}
+{{- $how := "upgrade with keep=true alone first, or annotate the claim with helm.sh/resource-policy=keep, and delete it when you are sure" }}
+{{- fail (printf "persistence.keep is false, so this upgrade would delete the volume %s with the events that no sink has taken: %s" $name $how) }}
 {{- end }}
 {{- end }}
 {{- if and (not $external) .Values.eventLog.nats.replicas }}
@@ -115,6 +145,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and (not $external) (or (gt (int .Values.webhook.replicas) 1) .Values.webhook.autoscaling.enabled) }}
 {{- fail "webhook.replicas above 1 and webhook.autoscaling need an external NATS: the embedded event log has one writer; set eventLog.nats.url" }}
 {{- end }}
+{{- $resources := default (dict) .Values.webhook.resources }}
+{{- if and .Values.webhook.autoscaling.enabled (not (or ($resources.requests).cpu ($resources.limits).cpu)) }}
+{{- fail "webhook.autoscaling needs webhook.resources.requests.cpu: how much of that is used says how many pods there are" }}
+{{- end }}
+{{- $scaling := .Values.webhook.autoscaling }}
+{{- if and $scaling.enabled (not (and $scaling.maxReplicas $scaling.targetCPUUtilizationPercentage)) }}
+{{- fail "webhook.autoscaling needs maxReplicas and targetCPUUtilizationPercentage" }}
+{{- end }}
 {{- if and .Values.webhook.autoscaling.enabled (gt (int .Values.webhook.autoscaling.minReplicas) (int .Values.webhook.autoscaling.maxReplicas)) }}
 {{- fail "webhook.autoscaling.minReplicas must not be above maxReplicas" }}
 {{- end }}
@@ -124,7 +162,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if and .Values.webhook.tls.existingSecret .Values.webhook.tls.certManager.enabled }}
 {{- fail "set webhook.tls.existingSecret or webhook.tls.certManager.enabled, not both" }}
 {{- end }}
-{{- if and .Values.webhook.tls.certManager.enabled (not .Values.webhook.tls.certManager.issuerRef.name) }}
+{{- if and .Values.webhook.tls.certManager.enabled (not (.Values.webhook.tls.certManager.issuerRef).name) }}
 {{- fail "webhook.tls.certManager needs issuerRef.name" }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
@@ -132,6 +170,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
 {{- fail "gateway.enabled needs gateway.parentRefs: the Gateway that ends TLS" }}
+{{- end }}
+{{- if and .Values.simulator.enabled (not (and .Values.simulator.appID .Values.simulator.appSecret)) }}
+{{- fail "simulator.enabled needs simulator.appID and simulator.appSecret" }}
 {{- end }}
 {{- if and .Values.simulator.enabled (or (gt (int .Values.webhook.replicas) 1) .Values.webhook.autoscaling.enabled) }}
 {{- fail "simulator.enabled needs webhook.replicas 1: the simulator runs beside the webhook and keeps its users in memory" }}
@@ -141,7 +182,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- /* What the pods of both deployments have. Takes (dict "root" . "component" "manager"). */}}
 {{- define "tiktok-operator.pod" -}}
 {{- $values := index .root.Values .component -}}
-serviceAccountName: {{ include "tiktok-operator.serviceAccount" . }}
+serviceAccountName: {{ include "tiktok-operator.serviceAccount" . | quote }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
 {{- toYaml . | nindent 0 }}
@@ -157,7 +198,7 @@ securityContext:
   seccompProfile:
     type: RuntimeDefault
 {{- with $values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $values.nodeSelector }}
 nodeSelector:
