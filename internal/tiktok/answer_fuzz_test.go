@@ -35,6 +35,13 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // FuzzAnswer: whatever comes back, a call either has what it must have, or an error that says one clear thing and no secret.
 func FuzzAnswer(f *testing.F) {
+	f.Add(200, "application/json", "", []byte(`{"code":0,"message":"OK","request_id":"202608010000000102","data":{"access_token":"act.1","token_type":"Bearer",`+
+		`"expires_in":86400,"refresh_token":"rft.2","refresh_token_expires_in":31536000,"open_id":"-000a1b2cD3","scope":"user.info.basic,message.list.read"}}`))
+	f.Add(200, "application/json", "", []byte(`{"code":0,"message":"OK","data":{"callback_url":"https://op.example.com/webhooks/app","event_type":"DIRECT_MESSAGE"}}`))
+	for _, code := range []string{"40001", "40002", "40007", "40064", "40100", "40101", "40105", "40110", "40908", "51065", "50000", "60001"} {
+		f.Add(200, "application/json", "", []byte(`{"code":`+code+`,"message":"no","request_id":"202608010000000102","data":{}}`))
+		f.Add(429, "application/json; charset=utf-8", "120", []byte(`{"code":`+code+`,"message":"no"}`))
+	}
 	f.Add(200, "application/json", "", []byte(`{"code":0,"message":"OK","request_id":"1","data":{"access_token":"a","refresh_token":"r","expires_in":86400,"scope":"x,y"}}`))
 	f.Add(200, "application/json", "7", []byte(`{"code":40100,"message":"slow down"}`))
 	f.Add(401, "text/html", "", []byte("<html>"))

@@ -83,6 +83,8 @@ func TestAuthorizeURL(t *testing.T) {
 
 // FuzzAuthorizeURL: what was asked for comes out as it went in, and nothing that the endpoint's query holds is lost.
 func FuzzAuthorizeURL(f *testing.F) {
+	f.Add("disable_auto_auth=1", "https://op.example.com/oauth/callback/", "eyJhbGciOiJIUzI1NiJ9.eyJuIjoxfQ.c2ln", "user.info.basic,message.list.read", true)
+	f.Add("redirect_uri=https%3A%2F%2Felsewhere.example%2F&scope=all&response_type=token", "https://op.example.com/oauth/callback/", "s", "a.b", false)
 	f.Add("", "https://op.example.com/oauth/callback/", "state", "user.info.basic", false)
 	f.Add("client_key=other&rid=a%2Bb&state=x", "https://op.example.com/", "a&b=c#d", "x.y", true)
 	f.Add("a;b", "https://[::1]:80/?q=1&r=%20", "\x00é", "s", false)

@@ -134,6 +134,9 @@ func TestInbound(t *testing.T) {
 // FuzzConversationMessages: whatever is listed, each item is a message whose content is an object of the webhook's form, with the id and the
 // conversation that the message names.
 func FuzzConversationMessages(f *testing.F) {
+	for _, item := range tiktok.ListedMessages(f) {
+		f.Add(item, "dGhpcyBpcyBhIGNvbnZlcnNhdGlvbg==")
+	}
 	f.Add([]byte(`{"message_id":7296543210987654321,"conversation_id":"c+/=","sender":"ann","message_type":"TEXT","text":{"body":"<"}}`), "c")
 	f.Add([]byte(`{"message_type":{},"type":null,"from_user":{"role":7},"template":[],"timestamp":1e400}`), "+/==")
 	f.Add([]byte(`null`), "")
@@ -174,6 +177,10 @@ func FuzzConversationMessages(f *testing.F) {
 
 // FuzzConversations: a page has conversations with ids, or there is an error.
 func FuzzConversations(f *testing.F) {
+	f.Add([]byte(`{"conversations":[{"conversation_id":"a","update_time":1785578400123,"referral":{"ad":[{"ad_id":"1","timestamp":1785578400}],` +
+		`"short_link":[{"ref":"r"}]}},{"conversation_id":"b","update_time":"1785578400"}],"has_more":false,"cursor":2}`))
+	f.Add([]byte(`{"conversations":[],"has_more":false,"cursor":0}`))
+	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"conversations":[{"conversation_id":"a+/==","update_time":1700000000123}],"has_more":true,"cursor":20}`))
 	f.Add([]byte(`{"conversations":[[],{"conversation_id":null}],"has_more":"no","cursor":{}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -70,6 +70,9 @@ func TestDecodeEnvelope(t *testing.T) {
 
 // FuzzDecodeEnvelope: what is accepted can be written again and read to the same, and content is JSON whose digits are those of the body.
 func FuzzDecodeEnvelope(f *testing.F) {
+	for _, body := range tiktok.WireBodies(f) {
+		f.Add(body)
+	}
 	f.Add([]byte(`{"client_key":"1","event":"im_receive_msg","create_time":1700000000,"user_openid":"-000abc","content":"{\"timestamp\":1700000000000}"}`))
 	f.Add([]byte(`{"event":"comment.update","content":{"comment_id":7296543210987654321}}`))
 	f.Add([]byte(`{"event":7,"create_time":"1.7e9","content":"\"\\\"x\\\"\""}`))
@@ -93,6 +96,9 @@ func FuzzDecodeEnvelope(f *testing.F) {
 			t.Fatalf("content is %q", e.Content)
 		}
 		wire := map[string]any{"client_key": e.ClientKey, "event": e.Event, "user_openid": e.UserOpenID}
+		if e.Fetched {
+			wire["fetched"] = true
+		}
 		if !e.CreateTime.IsZero() {
 			wire["create_time"] = e.CreateTime.UnixMilli()
 			if e.CreateTime.Before(time.UnixMilli(100_000_000_000)) {

@@ -7,6 +7,9 @@ import (
 
 // FuzzUsualEnvelope: the short way says what the long way says, or nothing.
 func FuzzUsualEnvelope(f *testing.F) {
+	for _, body := range WireBodies(f) {
+		f.Add(body)
+	}
 	f.Add([]byte(`{"client_key":"1","event":"im_receive_msg","create_time":1700000000,"user_openid":"-000abc","content":"{\"message_id\":\"7\"}"}`))
 	f.Add([]byte(`{"event":"a","event":null,"content":"{}"}`))
 	f.Add([]byte(`{"EVENT":"a","content":" {\"conversation_id\":7,\"reaction\":[{}]} ","content":null}`))

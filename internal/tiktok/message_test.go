@@ -116,6 +116,9 @@ func TestDecodeMessageContent(t *testing.T) {
 
 // FuzzDecodeMessageContent: an id comes out as it went in, to the digit; times can be written; what is no object is refused.
 func FuzzDecodeMessageContent(f *testing.F) {
+	for _, content := range tiktok.WireContents(f) {
+		f.Add(content, int64(7498765432109876543), "f2c1d9a0")
+	}
 	f.Add([]byte(`{`+common+`,"type":"text","text":{"body":"hi"}}`), int64(7296543210987654321), "m")
 	f.Add([]byte(`{"reaction":[{"timestamp":1e400}],"referral":{"ad":{"timestamp":253370764800000}}}`), int64(-1), "\xff")
 	f.Add([]byte(`{"is_follower":"TRUE","timestamp":"99999999999999999999","template":{"elements":[{"buttons":[{}]}]}}`), int64(0), "")

@@ -127,6 +127,11 @@ func TestImageCapability(t *testing.T) {
 // FuzzMessagingAnswers: whatever the data, a message that counts as sent has an id, and a capability is one of three. Uploads are left out:
 // their form is random, which a fuzzer takes for news.
 func FuzzMessagingAnswers(f *testing.F) {
+	f.Add([]byte(`{"message":{"message_id":"7498765432109876543"}}`))
+	f.Add([]byte(`{"message":{"message_id":7498765432109876543}}`))
+	f.Add([]byte(`{"message":{}}`)) // to a sender's action
+	f.Add([]byte(`{"capability_infos":[{"capability_type":"IMAGE_SEND","capability_result":false},{"capability_type":"OTHER"}]}`))
+	f.Add([]byte(`{"download_url":"https://business-api.tiktok.com/media/7?x-expires=1785578400"}`))
 	f.Add([]byte(`{"message":{"message_id":"1"},"media_id":"m","download_url":"https://x.example/","capability_infos":[{"capability_type":"IMAGE_SEND","capability_result":true}]}`))
 	f.Add([]byte(`{"message":[],"media_id":{},"capability_infos":{}}`))
 	f.Add([]byte(`null`))

@@ -99,6 +99,11 @@ func TestVerifySignature(t *testing.T) {
 
 // FuzzSignatureHeader: without the secret no header is accepted, and none crashes; and only the genuine learn of ages.
 func FuzzSignatureHeader(f *testing.F) {
+	for _, body := range tiktok.WireBodies(f) {
+		genuine := tiktok.Sign("another secret", body, signedAt)
+		f.Add(genuine, body)
+		f.Add("s="+strings.Repeat("ab", 32)+","+genuine, body)
+	}
 	f.Add("t=1700000000,s="+strings.Repeat("0", 64), []byte("{}"))
 	f.Add(" s = "+strings.Repeat("A", 64)+" , t = 1700000000", []byte(""))
 	f.Add("t=1,t=1,s=,s=zz", []byte("x"))
@@ -113,6 +118,9 @@ func FuzzSignatureHeader(f *testing.F) {
 
 // FuzzSign: what was signed verifies, whatever else the header says about other things, and what was altered does not.
 func FuzzSign(f *testing.F) {
+	for _, body := range tiktok.WireBodies(f) {
+		f.Add("7d5f0c1e9b8a", body, int64(1_785_578_400), "s="+strings.Repeat("ab", 32))
+	}
 	f.Add("secret", []byte(`{"event":"x"}`), int64(1_700_000_000), "v=1")
 	f.Add("s", []byte{}, int64(0), "s="+strings.Repeat("f", 64))
 	f.Fuzz(func(t *testing.T, secret string, body []byte, seconds int64, more string) {
