@@ -200,12 +200,13 @@ func TestConsumersOfOthersReadEveryDelivery(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for _, c := range []*consumer{slow, quick} {
+			for name, c := range map[string]*consumer{"slow": slow, "quick": quick} {
 				got, refused := c.take(t, len(records))
 				if slices.Contains(phase.fails, c) {
 					if refused != len(records) {
 						t.Errorf("a consumer with the wrong secret refuses %d of %d", refused, len(records))
 					}
+					eventually(t, "the refusals are final", func() bool { return len(r.letters(name)) == len(records) })
 					continue
 				}
 				if refused != 0 || len(got) != len(records) {

@@ -41,6 +41,7 @@ const (
 	outcomeNetwork    outcome = "network"
 	outcomeAddress    outcome = "forbidden_address"
 	outcomeUnresolved outcome = "unresolved"
+	outcomeUnread     outcome = "unread"    // the API server did not say where the sink is, or with what credentials
 	outcomeInvalid    outcome = "invalid"   // not to be written as a CloudEvent
 	outcomeUnwanted   outcome = "unwanted"  // filtered: there was no attempt
 	outcomeCancelled  outcome = "cancelled" // by us: the sink changed, or we stop
@@ -54,7 +55,7 @@ type result struct {
 	outcome outcome
 	// problem is for the log: it holds no URL and nothing that the sink answered.
 	problem string
-	// retryAfter is what the sink asked for; 0 if nothing.
+	// retryAfter is what the sink asked for; 0 if nothing. Of what is unread, it is until the API server is asked again.
 	retryAfter time.Duration
 	// target is where it went, for the log; "" if nowhere.
 	target string
@@ -62,6 +63,11 @@ type result struct {
 	trace string
 	// status is what it answered; 0 if nothing.
 	status int
+}
+
+// denied says that the sink did not take the credentials, or may not have.
+func (r result) denied() bool {
+	return r.status == http.StatusUnauthorized || r.status == http.StatusForbidden
 }
 
 // deliver makes one attempt, which takes place at place in the event's trace.

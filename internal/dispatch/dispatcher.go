@@ -41,8 +41,6 @@ const (
 	newSinkOverlap = 5 * time.Minute
 	// saveInterval is how often a busy sink's position is stored. After a crash, what was delivered since is delivered again.
 	saveInterval = 100 * time.Millisecond
-	// resolveFor is how long a sink's address and credentials are kept while deliveries succeed.
-	resolveFor = 30 * time.Second
 	// watchRetry is the wait before the log is watched again after that failed.
 	watchRetry = time.Second
 	// DefaultShutdownGrace is how long deliveries that are under way may take when the Dispatcher stops: within what the process has for its end.
@@ -249,13 +247,16 @@ func (d *Dispatcher) watch(ctx, attempts context.Context) {
 }
 
 // pause waits before the event log is tried again.
-func (d *Dispatcher) pause(ctx context.Context) {
-	again := make(chan struct{})
-	timer := d.opts.Clock.AfterFunc(watchRetry, func() { close(again) })
+func (d *Dispatcher) pause(ctx context.Context) { d.sleep(ctx, watchRetry) }
+
+// sleep waits, unless the context ends before.
+func (d *Dispatcher) sleep(ctx context.Context, wait time.Duration) {
+	over := make(chan struct{})
+	timer := d.opts.Clock.AfterFunc(wait, func() { close(over) })
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-again:
+	case <-over:
 	}
 }
 

@@ -461,26 +461,6 @@ func TestChangedSinkTakesEffectInTheMidstOfABackoff(t *testing.T) {
 	eventually(t, "it goes on", func() bool { return inOrder(repaired.got(), want) })
 }
 
-func TestChangedSecretTakesEffectWithoutARestart(t *testing.T) {
-	rc := newReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer new" {
-			w.WriteHeader(503)
-		}
-	})
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "tokens"}, Data: map[string][]byte{"a": []byte("old")}}
-	r := newRig(t, nil, secret)
-	s := sinkOf("s", rc.URL)
-	s.BearerTokenSecretRef = &v1alpha1.SecretKeyReference{Name: "tokens", Key: "a"}
-	r.apply(channelWith(s))
-	want := r.put(uid, "evt", 2)
-	eventually(t, "refusals", func() bool { return rc.tried() > 2 })
-	secret.Data["a"] = []byte("new")
-	if err := r.client.Update(t.Context(), secret); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "all events", func() bool { return inOrder(rc.got(), want) })
-}
-
 func TestOnlyWantedTypes(t *testing.T) {
 	rc := newReceiver(t, nil)
 	r := newRig(t, nil)

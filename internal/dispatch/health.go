@@ -21,12 +21,14 @@ type health struct {
 	// lanes that failed in a row, up to breakAfter. restored says that there were so many before this process served the sink.
 	lanes    map[string]bool
 	restored bool
+	// unread says that the API server did not tell where the sink is, or with what credentials. The sink is not failing, but not asked either.
+	unread bool
 	// While the sink is down, one attempt is made at a time, at retryAt.
 	probes  int
 	retryAt time.Time
 }
 
-func (h *health) down() bool { return h.restored || len(h.lanes) >= breakAfter }
+func (h *health) down() bool { return h.unread || h.restored || len(h.lanes) >= breakAfter }
 
 func (h *health) failing() bool { return !h.since.IsZero() }
 
@@ -57,7 +59,7 @@ func (h *health) failed(lane, problem string, now time.Time, probe bool, wait fu
 	if !h.failing() {
 		h.since, h.good = now, time.Time{}
 	}
-	h.problem = problem
+	h.problem, h.unread = problem, false
 	wasDown := h.down()
 	if !wasDown {
 		if h.lanes == nil {
@@ -70,6 +72,9 @@ func (h *health) failed(lane, problem string, now time.Time, probe bool, wait fu
 		h.retryAt = now.Add(wait(h.probes))
 	}
 }
+
+// postponed notes that the sink could not be asked, and when that is tried again.
+func (h *health) postponed(until time.Time) { h.unread, h.retryAt = true, until }
 
 // ended notes how an attempt ended, unless it was given up.
 func (w *worker) ended(o outcome) {

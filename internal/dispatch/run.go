@@ -2,12 +2,10 @@ package dispatch
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/sink"
@@ -172,18 +170,7 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 	if !c.sink.Wants(normalized.Type) {
 		return result{outcome: outcomeUnwanted}
 	}
-	target, problem := w.resolve(ctx, c)
-	var r result
-	if problem != nil {
-		r = result{outcome: outcomeUnresolved, problem: problem.Error()}
-	} else {
-		start := w.d.opts.Clock.Now()
-		span, place := w.beginAttempt(&normalized, target, start)
-		r = w.d.deliver(ctx, target, normalized, place, event.Replay != "", c.sink.Timeout())
-		endAttempt(span, &r)
-		w.d.metrics.attempt.Observe(w.d.opts.Clock.Since(start).Seconds())
-		r.target = target.Origin()
-	}
+	r := w.send(ctx, c, event, &normalized)
 	r.trace = normalized.Trace.TraceID()
 	w.d.metrics.deliveries.WithLabelValues(string(r.outcome)).Inc()
 	w.ended(r.outcome)
@@ -193,29 +180,39 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 	return r
 }
 
+// send sends an event to where the sink is. One that is refused with credentials from before is sent once more if they have changed since.
+func (w *worker) send(ctx context.Context, c *config, event *eventlog.Stored, normalized *cloudevent.Event) result {
+	target, fresh, err := w.resolve(ctx, c)
+	if err != nil {
+		return unresolved(err)
+	}
+	r := w.post(ctx, c, event, normalized, target)
+	if fresh || !r.denied() || !hasCredentials(c.sink) {
+		return r
+	}
+	again, err := w.reread(ctx, c, target)
+	switch {
+	case err != nil:
+		denied := unresolved(err)
+		denied.status, denied.target, denied.problem = r.status, r.target, r.problem+", and its credentials may have changed: "+denied.problem
+		return denied
+	case reflect.DeepEqual(target, again):
+		return r
+	default:
+		return w.post(ctx, c, event, normalized, again)
+	}
+}
+
+// post makes an attempt at a target.
+func (w *worker) post(ctx context.Context, c *config, event *eventlog.Stored, normalized *cloudevent.Event, target *sink.Target) result {
+	start := w.d.opts.Clock.Now()
+	span, place := w.beginAttempt(normalized, *target, start)
+	r := w.d.deliver(ctx, *target, *normalized, place, event.Replay != "", c.sink.Timeout())
+	endAttempt(span, &r)
+	w.d.metrics.attempt.Observe(w.d.opts.Clock.Since(start).Seconds())
+	r.target = target.Origin()
+	return r
+}
+
 // concerns says whether an event is for the sink at all.
 func (w *worker) concerns(e *eventlog.Stored) bool { return e.Sink == "" || e.Sink == w.sink }
-
-// resolve finds the sink's target, or keeps the one it has while that works.
-func (w *worker) resolve(ctx context.Context, c *config) (sink.Target, error) {
-	w.mu.Lock()
-	failing := w.health.failing()
-	w.mu.Unlock()
-	t := &w.target
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := w.d.opts.Clock.Now()
-	if t.of == c && !failing && now.Sub(t.at) < resolveFor {
-		return t.target, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.sink.Timeout())
-	defer cancel()
-	ch := &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: w.channel.Namespace, Name: w.channel.Name}}
-	target, err := sink.Resolve(ctx, w.d.opts.Reader, ch, c.sink)
-	if err != nil {
-		t.of = nil
-		return sink.Target{}, err
-	}
-	t.target, t.of, t.at = target, c, now
-	return target, nil
-}

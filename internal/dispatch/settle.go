@@ -12,6 +12,9 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 	switch r.outcome {
 	case outcomeCancelled:
 		return false // by us: what is next is seen then
+	case outcomeUnread:
+		w.postpone(c, l, r)
+		return false
 	case outcomeDelivered, outcomeUnwanted:
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -71,6 +74,22 @@ func (w *worker) succeeded(r result) {
 	}
 }
 
+// postpone makes a lane wait until the API server is asked again. That it did not answer is no fault of the sink, and no attempt at the event.
+func (w *worker) postpone(c *config, l *lane, r result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.config != c {
+		return // the change is tried at once
+	}
+	if r.status != 0 {
+		w.succeeded(r) // it is there
+	} else {
+		w.health.postponed(w.d.opts.Clock.Now().Add(r.retryAfter))
+		w.shed()
+	}
+	w.wait(l, r.retryAfter)
+}
+
 // retry makes the lane wait.
 func (w *worker) retry(c *config, l *lane, r result, attempts int) {
 	minimum, maximum := c.sink.BackoffBounds()
@@ -110,9 +129,9 @@ func (w *worker) bury(ctx context.Context, event *eventlog.Stored, reason DeadRe
 	return true
 }
 
-// hopeless says that the sink has been failing for longer than events may be old. w.mu is held.
+// hopeless says that the sink has been failing for longer than events may be old, and that it can be asked. w.mu is held.
 func (w *worker) hopeless(now time.Time) bool {
-	return w.health.failing() && w.config.limits.tooOld(now.Sub(w.health.since))
+	return w.health.failing() && !w.health.unread && w.config.limits.tooOld(now.Sub(w.health.since))
 }
 
 // expire gives up the events of a sink that has been failing for longer than they may be old: they get no attempt of their own. w.mu is held.

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
-	"github.com/tiktok-operator/tiktok-operator/internal/sink"
 )
 
 // Bounds of one sink's work.
@@ -355,12 +354,4 @@ func (w *worker) clearTimer() {
 
 func (w *worker) logger() logr.Logger {
 	return w.d.opts.Logger.WithValues("namespace", w.channel.Namespace, "channel", w.channel.Name, "sink", w.sink)
-}
-
-// resolved is where the sink is, for as long as that is trusted.
-type resolved struct {
-	mu     sync.Mutex // held while it is found out, so that lanes do not ask at once
-	target sink.Target
-	of     *config
-	at     time.Time
 }

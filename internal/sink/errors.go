@@ -1,6 +1,14 @@
 package sink
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// WaitsForPerson says that an error of Resolve is one that a person has to mend. Any other means that the API server could not be asked.
+func WaitsForPerson(err error) bool {
+	return errors.As(err, new(*ServiceNotFoundError)) || errors.As(err, new(*SecretNotFoundError)) || errors.As(err, new(*InvalidError))
+}
 
 // ServiceNotFoundError says that a sink's Service, or its port, is not there or cannot be used. Its text is a sentence for a condition.
 type ServiceNotFoundError struct{ Sink, Namespace, Name, Problem string }
