@@ -26,9 +26,17 @@ type Cluster struct {
 	Host string
 }
 
+// ControlPlane is a real etcd and kube-apiserver that have not started; crds is the directory of the CRDs. Services get addresses of this machine:
+// nothing routes to others, and who listens there is the Service.
+func ControlPlane(crds string) *envtest.Environment {
+	env := &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true}
+	env.ControlPlane.GetAPIServer().Configure().Set("service-cluster-ip-range", "127.64.0.0/16")
+	return env
+}
+
 // OpenCluster starts a real etcd and kube-apiserver; crds is the directory of the CRDs. What comes back stops them, also after an error.
 func OpenCluster(crds string) (Cluster, func() error, error) {
-	env := &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true}
+	env := ControlPlane(crds)
 	config, err := env.Start()
 	if err != nil {
 		return Cluster{}, env.Stop, fmt.Errorf("starting the control plane (make test sets KUBEBUILDER_ASSETS): %w", err)

@@ -50,7 +50,7 @@ func Faults() []Fault {
 		{Name: "a sink slow", prepare: slowSink},
 		{Name: "a sink that fails at random", prepare: randomSink},
 		{Name: "poison events", prepare: poison, verify: deadLetters},
-		{Name: "API server away", strike: withoutAPI},
+		{Name: "API server away", prepare: fromTheAPIServer, strike: withoutAPI},
 		{Name: "app closed to the namespace", strike: appClosed},
 		{Name: "clock moved by ten minutes", strike: clockMoved, refusals: []int{http.StatusUnauthorized}},
 		{Name: "clocks ten minutes apart", prepare: clocks, refusals: []int{http.StatusUnauthorized}, verify: refusedByTime},

@@ -33,12 +33,13 @@ func conversationID(n int) string { return fmt.Sprintf("conversation-%d", n) }
 
 // read makes a Delivery of a request, and says what is wrong with it. source is the channel that it must come from. whole is false if the
 // connection ended first: there was no delivery then.
-func read(r *http.Request, source string) (d Delivery, whole bool) {
+func read(r *http.Request, source string, check func(http.Header, []byte) string) (d Delivery, whole bool) {
 	d.ID = r.Header.Get("Ce-Id")
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxEvent))
 	if err != nil {
 		return d, false
 	}
+	d.Problem = check(r.Header, body)
 	var data struct {
 		Text           string `json:"text"`
 		ConversationID string `json:"conversationID"`

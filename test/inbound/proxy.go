@@ -40,6 +40,12 @@ func (p *proxy) cut() {
 	}
 }
 
+func (p *proxy) isAway() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.away
+}
+
 func (p *proxy) restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,6 +15,8 @@ type sink struct {
 	address string
 	// behave decides an answer by how often the event came before; nil means 204. It may wait, for as long as the request's context lets it.
 	behave func(ctx context.Context, e Event, before int) int
+	// locked says that deliveries must have credentials.
+	locked bool
 
 	mu       sync.Mutex
 	server   *http.Server // nil while it is dead
@@ -76,7 +78,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.arrivals = append(s.arrivals, entry)
 	s.mu.Unlock()
 
-	d, whole := read(r, r.URL.Path)
+	d, whole := read(r, r.URL.Path, s.check)
 	if !whole {
 		return
 	}

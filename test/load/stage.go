@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
+	"github.com/tiktok-operator/tiktok-operator/test/inbound"
 	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
@@ -44,7 +45,7 @@ func (s *stage) open() error {
 		return fmt.Errorf("making a directory: %w", err)
 	}
 	say("Starting etcd and kube-apiserver")
-	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	env := inbound.ControlPlane(filepath.Join("config", "crd", "bases"))
 	var err error
 	s.onClose(env.Stop) // also what started before something failed
 	if s.config, err = env.Start(); err != nil {
