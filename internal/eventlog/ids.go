@@ -69,8 +69,8 @@ func (l *Log) countIDs(ctx context.Context) error {
 			return fmt.Errorf("counting the ids of the stream %s: it has gone", config.Name)
 		}
 		w := &idWindow{length: config.Duplicates, ended: s.Last}
-		for i := range time.Duration(idSteps) {
-			at := now.Add(i*w.step() - w.length).UTC()
+		for i := range idSteps {
+			at := now.Add(time.Duration(i)*w.step() - w.length).UTC()
 			first, err := l.next(ctx, config.Name, getRequest{StartTime: &at, NextFor: ">"})
 			if err != nil {
 				return fmt.Errorf("counting the ids of the stream %s: %w", config.Name, err)

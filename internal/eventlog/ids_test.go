@@ -114,10 +114,10 @@ func TestIDsEndOneAfterTheOther(t *testing.T) {
 	}
 	began := clock.Now().Add(-72 * time.Hour)
 	for _, tt := range []struct {
-		hours time.Duration
+		hours int
 		want  uint64
 	}{{72, 30}, {76, 20}, {96, 20}, {100, 10}, {120, 10}, {124, 0}} {
-		clock.SetTime(began.Add(tt.hours * time.Hour))
+		clock.SetTime(began.Add(time.Duration(tt.hours) * time.Hour))
 		if u := usages(t, l)["ids"]; u.Bytes != tt.want*id {
 			t.Errorf("%+v after %d hours, want %d ids", u, tt.hours, tt.want)
 		}
