@@ -97,30 +97,35 @@ func (w *worker) resolve(ctx context.Context, c *config) (target *sink.Target, f
 // reread reads a target anew that the sink refused, unless somebody has since, and not before it is time. Where it cannot be read, nobody knows
 // whether the refusal still holds.
 func (w *worker) reread(ctx context.Context, c *config, refused *sink.Target) (*sink.Target, error) {
-	t := &w.target
 	for ctx.Err() == nil {
-		t.mu.Lock()
-		now := w.d.opts.Clock.Now()
-		wait := t.at.Add(rereadInterval).Sub(now)
-		if t.asking {
-			wait = rereadInterval
+		target, wait, err := w.tryReread(ctx, c, refused)
+		if wait <= 0 {
+			return target, err
 		}
-		switch {
-		case t.of != c:
-			t.mu.Unlock()
-			return nil, errChanged
-		case t.target != nil && t.target != refused:
-			defer t.mu.Unlock()
-			return t.target, nil
-		case wait <= 0:
-			defer t.mu.Unlock()
-			err := w.ask(ctx, c, now)
-			return t.target, err
-		}
-		t.mu.Unlock()
 		w.d.sleep(ctx, wait)
 	}
 	return nil, context.Canceled
+}
+
+// tryReread is reread, if it is time; else it says how long that is to wait.
+func (w *worker) tryReread(ctx context.Context, c *config, refused *sink.Target) (*sink.Target, time.Duration, error) {
+	t := &w.target
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := w.d.opts.Clock.Now()
+	wait := t.at.Add(rereadInterval).Sub(now)
+	switch {
+	case t.of != c:
+		return nil, 0, errChanged
+	case t.target != nil && t.target != refused:
+		return t.target, 0, nil
+	case t.asking:
+		return nil, rereadInterval, nil
+	case wait > 0:
+		return nil, wait, nil
+	}
+	err := w.ask(ctx, c, now)
+	return t.target, 0, err
 }
 
 // ask asks the API server for the sink's target, unless it has just failed to answer. w.target.mu is held, but not during the asking

@@ -138,8 +138,8 @@ func TestMessagesAreListedInPages(t *testing.T) {
 	}
 	// A message that was sent is found by TikTok's id and by the operator's.
 	// Another process sends it: this one is not the one that would wait until it is stored.
-	sender := s.Bench.Sender(changeNothing)
-	sent, err := s.Bench.Send(sender, s.Bench.Request("key", "answer"))
+	sender := s.Sender(changeNothing)
+	sent, err := s.Send(sender, s.Request("key", "answer"))
 	if err != nil {
 		t.Fatal(err)
 	}

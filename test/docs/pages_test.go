@@ -68,7 +68,7 @@ func openStage(t *testing.T) *stage {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if _, err := exec.LookPath("jq"); err != nil {
-		gojq, err := command(t, filepath.Join(top, "hack/tools/ensure.sh"), "gojq").Output()
+		gojq, err := command(t, filepath.Join(top, "hack", "tools", "ensure.sh"), "gojq").Output()
 		if err := errors.Join(err, os.Symlink(strings.TrimSpace(string(gojq)), filepath.Join(dir, "jq"))); err != nil {
 			t.Fatalf("making a jq: %v", err)
 		}

@@ -23,8 +23,8 @@ it failed, and with 2 when the command was not understood.
 ` + "`--operator-namespace`, `--api-url`, `--api-ca-file` and `--as-service-account`" + ` may also be set by environment variables, such as
 ` + "`TIKTOK_OPERATOR_API_URL`" + `; a flag wins over its variable.
 
-` + "`kubectl tiktok completion kubectl`" + ` prints the program that has kubectl complete words of the plugin; with ` + "`--help`" + `, it says where that
-belongs.
+` + "`kubectl tiktok completion kubectl`" + ` prints the program that has kubectl complete words of the plugin; with ` + "`--help`" + `, it says
+where that belongs.
 `
 
 func main() {

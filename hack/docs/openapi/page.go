@@ -23,7 +23,8 @@ Every call of the private API: messages, events, dead letters, sinks and authori
 service](../how-to/reply-from-your-service.md) shows the calls at work.
 
 %s
-Programs get the same as an OpenAPI document, [openapi.json](../../internal/messagingapi/openapi.json), which the API serves at ` + "`/openapi.json`" + `.
+Programs get the same as an OpenAPI document, [openapi.json](../../internal/messagingapi/openapi.json), which the API serves at
+` + "`/openapi.json`" + `.
 [Who may call](authorization.md#access) is ordinary RBAC. Whatever is not answered as a call says is answered with a
 [problem](#problem), of the [types here](problems.md).
 `
@@ -98,7 +99,7 @@ func (d *description) calls() ([]call, error) {
 			if m == nil || len(c.Tags) != 1 {
 				return nil, fmt.Errorf("%s %s does not say which Role it needs, or has not one tag", method, p)
 			}
-			c.role = fmt.Sprintf("`%s` on `%s`", m[1], m[2])
+			c.role = "`" + m[1] + "` on `" + m[2] + "`"
 			c.Description = strings.TrimSuffix(c.Description, m[0])
 			all = append(all, c)
 		}
@@ -130,7 +131,8 @@ func page(objects map[string]schema.Object) ([]byte, error) {
 			}
 		}
 	}
-	fmt.Fprint(b, "\n## Objects\n\nA field that is not said to be always there is left out where it does not apply. Ignore fields that you do not know.\n")
+	fmt.Fprint(b, "\n## Objects\n\n"+
+		"A field that is not said to be always there is left out where it does not apply. Ignore fields that you do not know.\n")
 	for _, name := range slices.Sorted(maps.Keys(objects)) {
 		fmt.Fprintf(b, "\n### %s\n\n| field | type | meaning |\n| --- | --- | --- |\n", name)
 		properties, _ := objects[name].Get("properties").(schema.Object)
