@@ -158,7 +158,7 @@ func TestPlugin(t *testing.T) {
 	has("without a token", errs, "--as-service-account")
 	imports(ctx, t, g, kubectl)
 	bundled(ctx, t, g, kubectl)
-	refused(t, kubectl)
+	refused(ctx, t, g, kubectl)
 	must(t, "the account loses its roles", g.k8s.DeleteAllOf(ctx, &rbacv1.RoleBinding{}, client.InNamespace("default")))
 	must(t, "a refusal", program.Wait(ctx, 30*time.Second, "the API to know it", func() (bool, error) {
 		var stdout, stderr bytes.Buffer
@@ -318,17 +318,28 @@ func words(ctx context.Context, t *testing.T, g *guide, conversation string, api
 }
 
 // refused asks as somebody who may do nothing, and looks for what to ask for.
-func refused(t *testing.T, kubectl func(int, ...string) (string, string)) {
+func refused(ctx context.Context, t *testing.T, g *guide, kubectl func(int, ...string) (string, string)) {
 	t.Helper()
+	meta := metav1.ObjectMeta{Namespace: "default", Name: "tokens"}
+	must(t, "a role", g.k8s.Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, Verbs: []string{"create"},
+	}}}))
+	must(t, "its binding", g.k8s.Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tokens"},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "somebody"}},
+	}))
 	for want, args := range map[string][]string{
-		"channel-viewer":                {"status"},
-		"creates serviceaccounts/token": {"conversations", "demo", "--as-service-account=support"},
-		"creates pods/portforward":      {"conversations", "demo", "--token=x"},
+		"channel-viewer":                {"status", "--as=nobody"},
+		"creates serviceaccounts/token": {"conversations", "demo", "--as-service-account=support", "--as=nobody"},
+		"creates pods/portforward":      {"conversations", "demo", "--as-service-account=support", "--as=somebody"},
 	} {
-		_, errs := kubectl(1, append(args, "--as=nobody")...)
+		_, errs := kubectl(1, args...)
 		if !strings.Contains(errs, want) || strings.Count(errs, "\n  ") != 1 {
 			t.Errorf("%v by somebody who may not: %s", args, errs)
 		}
+	}
+	if _, errs := kubectl(1, "conversations", "demo", "--token=x", "--as=nobody"); !strings.Contains(errs, "--as-service-account") {
+		t.Errorf("as somebody else: %s", errs)
 	}
 }
 
