@@ -13,9 +13,10 @@ const (
 	staleAttempts = 10
 	// logRetry is the wait after the log could not be read.
 	logRetry = 2 * time.Second
-	// readBatch and laneBatch are how many events are read at once: ahead, and of a conversation that is behind.
+	// readBatch and laneBatch are how many events are read at once: ahead, and of a conversation that is behind, or ahead where others wait for their
+	// turn to read.
 	readBatch, laneBatch = 128, 32
-	// fewEvents is how many are read ahead for a sink that has not shown yet that it takes events, and where others wait for their turn to read.
+	// fewEvents is how many are read ahead for a sink that has not shown yet that it takes events.
 	fewEvents = 4
 )
 
@@ -162,8 +163,11 @@ func (w *worker) read(ctx context.Context, r room) {
 func (w *worker) readOnce(ctx context.Context, r room) bool {
 	w.reading.more = false // whoever hints from here on sets it again
 	limit := readBatch
-	if !w.flows || w.d.readers.contended() {
+	switch {
+	case !w.flows:
 		limit = fewEvents
+	case w.d.readers.contended():
+		limit = laneBatch
 	}
 	query := eventlog.Query{ChannelUID: w.uid, After: w.position, Limit: min(limit, max(maxBuffered-w.buffered, 1)), MaxBytes: r.bytes}
 	w.mu.Unlock()
