@@ -140,6 +140,11 @@ func run(ctx context.Context, c client.Client, key client.ObjectKey, name string
 			secret.Labels = labels
 		}
 		secret.Labels[v1alpha1.ChannelLabel], secret.StringData = key.Name, tokens
+		for _, name := range keys { // an access token of before does not belong to this refresh token
+			if _, given := tokens[name]; !given {
+				delete(secret.Data, name)
+			}
+		}
 		if err := c.Patch(ctx, secret, client.MergeFrom(before)); err != nil {
 			return fmt.Errorf("changing the Secret %s: %w", name, err)
 		}
