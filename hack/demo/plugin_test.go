@@ -88,6 +88,11 @@ func TestPlugin(t *testing.T) {
 
 	table, _ := kubectl(0, "status")
 	has("status", table, "demo", "True")
+	none, errs = kubectl(0, "status", "--namespace=kube-system")
+	has("status of an empty namespace", errs, "No channels in namespace kube-system.")
+	if none != "" {
+		t.Errorf("status of an empty namespace prints %q", none)
+	}
 	screen, _ := kubectl(0, append([]string{"status", "demo"}, api...)...)
 	has("status demo", screen, "biz-0001", "TokenFresh", "Access token expires", "Open windows", "WAITING", "EVENT", "Authorized")
 	if strings.Contains(screen, "cannot be read") {

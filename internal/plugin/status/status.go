@@ -57,6 +57,10 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 				}
 				return target.Failed(form.Print(cmd.OutOrStdout(), &list))
 			}
+			if len(list.Items) == 0 {
+				_, err := fmt.Fprintln(cmd.ErrOrStderr(), "No channels "+where(namespace)+".")
+				return target.Failed(err)
+			}
 			return target.Failed(table(cmd.OutOrStdout(), list.Items, form.Wide(), now.Now()))
 		},
 	}
@@ -65,6 +69,13 @@ func Command(t *target.Target, g *gateway.Gateway, now clock.PassiveClock) *cobr
 	g.AddFlags(cmd)
 	cmd.Flags().BoolVarP(&all, "all-namespaces", "A", false, "Show the channels of every namespace")
 	return cmd
+}
+
+func where(namespace string) string {
+	if namespace == metav1.NamespaceAll {
+		return "in any namespace"
+	}
+	return "in namespace " + namespace
 }
 
 // one shows a channel.
