@@ -182,6 +182,11 @@ func withoutAPI(ctx context.Context, s *scene) error {
 	if err := s.sender.reached(ctx, 1, 10); err != nil {
 		return err
 	}
+	// What was never read cannot be gone on with.
+	err := s.within(ctx, takeOver, "both sinks to have something", func() bool { return s.steady.count() > 0 && s.troubled.count() > 0 })
+	if err != nil {
+		return err
+	}
 	s.proxy.cut()
 	if status, err := s.sender.forge(ctx); err != nil || status == http.StatusOK {
 		return fmt.Errorf("a forged webhook was answered %d (%w)", status, err)
@@ -190,7 +195,7 @@ func withoutAPI(ctx context.Context, s *scene) error {
 		return err
 	}
 	s.sender.hold() // so that some are sent when it has been away for long
-	err := s.pass(ctx)
+	err = s.pass(ctx)
 	s.sender.resume()
 	if err != nil {
 		return err
