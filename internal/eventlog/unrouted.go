@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,6 +16,11 @@ const (
 	routeEvents, routeBytes = 500, 4 << 20
 	// routeAtOnce is how many conversations' events are moved at a time.
 	routeAtOnce = 16
+	// routeAttempts is how often it is tried to move an event that is being stored already.
+	routeAttempts = 20
+	// leaderPatience is how long an answer of a stream's leader is waited for at first. Nobody answers while there is none, not even when there is one
+	// again.
+	leaderPatience = 250 * time.Millisecond
 )
 
 // RouteUnrouted moves what was stored for a business that no channel held to the channel that holds it now, each conversation's oldest first, and
@@ -30,9 +36,6 @@ func (l *Log) RouteUnrouted(
 	filter := unroutedSubject(app, businessID)
 	for after := uint64(0); ; {
 		events, err := l.nextUnrouted(ctx, filter, after)
-		if err == nil && len(events) == 0 {
-			err = l.confirmEnd(ctx, unroutedStream, filter, Position{Sequence: after})
-		}
 		if err != nil || len(events) == 0 {
 			return moved, err
 		}
@@ -70,15 +73,45 @@ func (l *Log) Unrouted(ctx context.Context) (waits func(app, businessID string) 
 	return func(app, businessID string) bool { return subjects[unroutedSubject(app, businessID)] > 0 }, nil
 }
 
-// nextUnrouted reads the next events that wait for a channel.
+// LeftByOthers says whether events of a business wait for a channel that other processes may have stored, however shortly before. Nobody else
+// writes to an embedded server, where it is always false.
+func (l *Log) LeftByOthers(ctx context.Context, app, businessID string) (bool, error) {
+	if l.server != nil {
+		return false, nil
+	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	for patience := leaderPatience; ; patience *= 2 {
+		if err := l.mayStore(false); err != nil { // which is what is asked for
+			return false, err
+		}
+		try, cancel := context.WithTimeout(ctx, patience)
+		newest, _, err := l.newestOfLeader(try, unroutedStream, unroutedSubject(app, businessID))
+		unanswered := try.Err() != nil
+		if cancel(); err == nil || !unanswered || ctx.Err() != nil {
+			return newest > 0, err
+		}
+	}
+}
+
+// nextUnrouted reads the next events that wait for a channel. That there are none is certain.
 func (l *Log) nextUnrouted(ctx context.Context, filter string, after uint64) (events []*Stored, err error) {
 	request := getRequest{NextFor: filter, Sequence: after + 1, Batch: routeEvents, MaxBytes: routeBytes}
-	err = l.batch(ctx, unroutedStream, "reading events that wait for their channel", request, func(m *nats.Msg, _ uint64) error {
-		event, err := stored(m)
-		events = append(events, event)
-		return err
-	})
-	return events, err
+	for try := 1; ; try++ {
+		err = l.batch(ctx, unroutedStream, "reading events that wait for their channel", request, func(m *nats.Msg, _ uint64) error {
+			event, err := stored(m)
+			events = append(events, event)
+			return err
+		})
+		if err != nil || len(events) > 0 {
+			return events, err
+		}
+		err = l.confirmEnd(ctx, unroutedStream, filter, Position{Sequence: after})
+		if err == nil || try == lagAttempts || !errors.Is(err, errLags) {
+			return nil, err
+		}
+		pause(ctx, lagPause)
+	}
 }
 
 // route puts events into their channel: one after the other within a conversation, so that none overtakes another that was refused. done is how
@@ -119,8 +152,15 @@ func (l *Log) route(
 
 func (l *Log) routeOne(ctx context.Context, r Record, channelUID string, each func(context.Context, Record) error) error {
 	r.ChannelUID = channelUID
-	if _, err := l.append(ctx, r, true); err != nil {
-		return fmt.Errorf("routing an event to its channel: %w", err)
+	for try := 1; ; try++ {
+		_, err := l.append(ctx, r, true)
+		if err == nil {
+			break
+		}
+		if try == routeAttempts || !isInProcess(err) { // another process may be moving it, too: that is over in a moment
+			return fmt.Errorf("routing an event to its channel: %w", err)
+		}
+		pause(ctx, lagPause)
 	}
 	if each == nil {
 		return nil

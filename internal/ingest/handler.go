@@ -34,6 +34,7 @@ type EventLog interface {
 	Append(ctx context.Context, r eventlog.Record) (eventlog.Result, error)
 	RouteUnrouted(ctx context.Context, app, businessID, channelUID string, each func(context.Context, eventlog.Record) error) (int, error)
 	Unrouted(ctx context.Context) (waits func(app, businessID string) bool, err error)
+	LeftByOthers(ctx context.Context, app, businessID string) (bool, error)
 	AddJob(ctx context.Context, j eventlog.Job) error
 }
 

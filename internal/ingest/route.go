@@ -20,6 +20,8 @@ type route struct {
 	mu sync.Mutex
 	// done says that nothing waits, as far as this process knows.
 	done bool
+	// since is when that was last found.
+	since time.Time
 	// moving is under way; nil if nothing is.
 	moving *moving
 }
@@ -50,15 +52,32 @@ func (s *route) abandon() {
 }
 
 // moved ends the moving, unless there is more.
-func (s *route) moved(m *moving) (more bool) {
+func (s *route) moved(m *moving, now time.Time) (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if m.err == nil && m.again {
 		m.again = false
 		return true
 	}
-	s.done, s.moving = m.err == nil, nil
+	s.done, s.since, s.moving = m.err == nil, now, nil
 	return false
+}
+
+// await waits for a moving, for as long as a webhook does, and says whether nothing waits any more.
+func (s *route) await(ctx context.Context, m *moving) (done bool, err error) {
+	if err := m.wait(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done, nil
+}
+
+// doneAt is when it was last found that nothing waits.
+func (s *route) doneAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since
 }
 
 func newMoving(cancel context.CancelFunc) *moving {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,9 @@ const (
 	maxFailedRoutings = 1000
 	// recheckUnrouted is how often it is looked for events that nobody moves.
 	recheckUnrouted = time.Minute
+	// settling is how long after a moving another process may still store events of the channel as unrouted: it has not heard of the channel, or
+	// that nothing waits any more. Each event costs one more question to the server meanwhile.
+	settling = 10 * time.Minute
 )
 
 // Router moves events that arrived before their channel held the business (the manager writes status.businessID shortly after an
@@ -39,7 +43,8 @@ const (
 // under that channel, so that their order is kept; the controller does so where no event follows. The moving goes on when the webhook that began
 // it has ended: a thousand events may wait. Until it has ended, the channel's new events are stored as unrouted too, and moved in their turn.
 //
-// What another process stored as unrouted, which did not know the channel and then ended, is found by looking from time to time.
+// What another process stores as unrouted, which does not know the channel yet, is looked for before each event that is stored under the channel, as
+// long as that may be; and from time to time, since no event may follow.
 type Router struct {
 	reader client.Reader
 	log    EventLog
@@ -48,6 +53,7 @@ type Router struct {
 	failed chan event.GenericEvent
 	// recheck is how often it is looked for events that were left.
 	recheck time.Duration
+	clock   clock.PassiveClock
 
 	mu     sync.Mutex
 	routed map[types.NamespacedName]*route
@@ -60,24 +66,36 @@ func NewRouter(reader client.Reader, log EventLog, logger logr.Logger) *Router {
 	}
 	return &Router{
 		reader: reader, log: log, logger: logger, failed: make(chan event.GenericEvent, maxFailedRoutings), routed: map[types.NamespacedName]*route{},
-		recheck: recheckUnrouted,
+		recheck: recheckUnrouted, clock: clock.RealClock{},
 	}
 }
 
 // Ready says whether an event may be stored under the channel. If not, earlier ones are being moved there: it is to be stored as unrouted, and
-// Route to be called. The error says that moving them failed.
+// Route to be called. The error says that moving them failed, or that it is not known whether there are any.
 func (r *Router) Ready(ctx context.Context, ch *v1alpha1.TiktokChannel) (bool, error) {
 	state := r.routeOf(ch)
-	m := r.begin(ctx, ch, state, false)
-	if m == nil {
-		return true, nil
+	if m := r.begin(ctx, ch, state, false); m != nil {
+		if done, err := state.await(ctx, m); !done {
+			return false, err
+		}
 	}
-	if err := m.wait(ctx); err != nil {
-		return false, err
+	// A moving that began before this event came may have missed what another process acknowledged since.
+	if left, err := r.left(ctx, state); !left || err != nil {
+		return err == nil, err
 	}
-	state.mu.Lock()
-	defer state.mu.Unlock()
-	return state.done, nil
+	return state.await(ctx, r.begin(ctx, ch, state, true))
+}
+
+// left says whether another process has stored events as unrouted since this one moved what there was.
+func (r *Router) left(ctx context.Context, state *route) (bool, error) {
+	if r.clock.Since(state.doneAt()) >= settling {
+		return false, nil
+	}
+	left, err := r.log.LeftByOthers(ctx, state.app, state.business)
+	if err != nil {
+		return false, fmt.Errorf("looking for events that other replicas stored before they knew the channel: %w", err)
+	}
+	return left, nil
 }
 
 // Route has an event moved to the channel that was stored as unrouted just now. It waits for that, though not for long.
@@ -148,7 +166,7 @@ func (r *Router) move(ctx context.Context, channel types.NamespacedName, state *
 		if err != nil {
 			m.err = fmt.Errorf("routing earlier events to channel %s: %w", channel, err)
 		}
-		more = state.moved(m)
+		more = state.moved(m, r.clock.Now())
 	}
 	if total > 0 {
 		r.logger.Info("events that arrived before their channel were routed to it", "namespace", channel.Namespace, "name", channel.Name, "events", total)

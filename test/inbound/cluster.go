@@ -112,12 +112,25 @@ func (s *scene) create(ctx context.Context, f Fault) error {
 			return fmt.Errorf("creating %T: %w", object, err)
 		}
 	}
+	return s.authorize(ctx)
+}
+
+// authorize gives each channel its business, as the manager does after an authorization.
+func (s *scene) authorize(ctx context.Context) error {
 	for i, ch := range s.channels {
-		base := ch.DeepCopy()
-		ch.Status.BusinessID = s.business(i)
-		if err := s.o.Cluster.K8s.Status().Patch(ctx, ch, client.MergeFrom(base)); err != nil {
-			return fmt.Errorf("giving a channel its business: %w", err)
+		if err := s.hold(ctx, ch, s.business(i)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// hold has a channel hold a business; "" means none.
+func (s *scene) hold(ctx context.Context, ch *v1alpha1.TiktokChannel, business string) error {
+	base := ch.DeepCopy()
+	ch.Status.BusinessID = business
+	if err := s.o.Cluster.K8s.Status().Patch(ctx, ch, client.MergeFrom(base)); err != nil {
+		return fmt.Errorf("giving a channel its business: %w", err)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func fromTheAPIServer(s *scene) error {
 	s.steady.locked = true
 	for _, to := range s.sinks() {
 		to.behave = func(_ context.Context, e Event, before int) int {
-			if before == 0 && (e.Number*37+e.Conversation*11)%20 == 0 && s.proxy.isAway() {
+			if before == 0 && (e.Number*37+e.Conversation*11)%20 == 0 && s.proxies[0].isAway() {
 				return http.StatusServiceUnavailable
 			}
 			return http.StatusNoContent

@@ -51,6 +51,7 @@ func Faults() []Fault {
 		{Name: "a sink that fails at random", prepare: randomSink},
 		{Name: "poison events", prepare: poison, verify: deadLetters},
 		{Name: "API server away", prepare: fromTheAPIServer, strike: withoutAPI},
+		{Name: "channels authorized, replica behind", servers: 3, replicas: 3, prepare: unauthorized, strike: authorizedBehind},
 		{Name: "app closed to the namespace", strike: appClosed},
 		{Name: "clock moved by ten minutes", strike: clockMoved, refusals: []int{http.StatusUnauthorized}},
 		{Name: "clocks ten minutes apart", prepare: clocks, refusals: []int{http.StatusUnauthorized}, verify: refusedByTime},
@@ -187,7 +188,7 @@ func withoutAPI(ctx context.Context, s *scene) error {
 	if err != nil {
 		return err
 	}
-	s.proxy.cut()
+	s.proxies[0].cut()
 	if status, err := s.sender.forge(ctx); err != nil || status == http.StatusOK {
 		return fmt.Errorf("a forged webhook was answered %d (%w)", status, err)
 	}
@@ -206,7 +207,7 @@ func withoutAPI(ctx context.Context, s *scene) error {
 		}
 	}
 	s.note("away from the first tenth of the events until the last one had arrived, with %s between its two halves", s.o.Away)
-	s.proxy.restore()
+	s.proxies[0].restore()
 	return nil
 }
 

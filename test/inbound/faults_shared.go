@@ -104,6 +104,41 @@ func replicaPaused(ctx context.Context, s *scene) error {
 	})
 }
 
+// unauthorized takes the businesses from the channels: an authorization is under way, and webhooks come already.
+func unauthorized(s *scene) error {
+	for _, ch := range s.channels {
+		if err := s.hold(context.Background(), ch, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// authorizedBehind gives the channels their businesses while one replica is cut off from the API server: what it stores, it stores as unrouted, and
+// the others move it, each time before they store what follows.
+func authorizedBehind(ctx context.Context, s *scene) error {
+	s.note("channels authorized after a sixth of the events; one of %d replicas learned of it when three quarters were acknowledged, and %s later",
+		len(s.replicas), s.o.Away)
+	s.sender.allow(s.o.Events * 3 / 4)
+	if err := s.sender.reached(ctx, 1, 6); err != nil {
+		return err
+	}
+	behind := s.proxies[len(s.proxies)-1]
+	behind.cut()
+	if err := s.authorize(ctx); err != nil {
+		return err
+	}
+	if err := s.sender.reached(ctx, 3, 4); err != nil {
+		return err
+	}
+	if err := s.pass(ctx); err != nil {
+		return err
+	}
+	behind.restore()
+	s.sender.resume()
+	return nil
+}
+
 // leaderLost kills the server that leads the stream of events, and starts it again when the others have gone on without it. That excuses nothing:
 // replicas keep what they serve.
 func leaderLost(ctx context.Context, s *scene) error {

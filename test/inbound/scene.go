@@ -45,12 +45,12 @@ type scene struct {
 	// The fault of a sink is the troubled one's; the steady one must notice nothing.
 	steady, troubled *sink
 	channels         []*v1alpha1.TiktokChannel
-	proxy            *proxy
 	nats             *external
 	disk             *smallDisk
-	// webhook is the first of the replicas, and the only one unless there is an external NATS.
+	// webhook is the first of the replicas, and the only one unless there is an external NATS. proxies are their ways to the API server.
 	webhook  *webhook
 	replicas []*webhook
+	proxies  []*proxy
 	sender   *sender
 	excuses  []Excuse
 	dead     map[string]map[Event]bool
@@ -106,13 +106,6 @@ func (s *scene) open(ctx context.Context, f Fault) (err error) {
 	if err := s.create(ctx, f); err != nil {
 		return err
 	}
-	if s.proxy, err = openProxy(ctx, s.o.Cluster.Host); err != nil {
-		return err
-	}
-	kubeconfig, err := kubeconfigFor(s.dir, s.o.Cluster, s.proxy.address())
-	if err != nil {
-		return err
-	}
 	storage := "--data-dir=" + s.data()
 	if f.servers > 0 {
 		if s.nats, err = openNATS(ctx, s.dir, f.servers); err != nil {
@@ -122,6 +115,15 @@ func (s *scene) open(ctx context.Context, f Fault) (err error) {
 	}
 	var urls []string
 	for i := range max(1, f.replicas) {
+		way, err := openProxy(ctx, s.o.Cluster.Host)
+		if err != nil {
+			return err
+		}
+		s.proxies = append(s.proxies, way)
+		kubeconfig, err := kubeconfigFor(filepath.Join(s.dir, fmt.Sprintf("kubeconfig-%d", i)), s.o.Cluster, way.address())
+		if err != nil {
+			return err
+		}
 		log := filepath.Join(s.dir, fmt.Sprintf("webhook-%d.log", i))
 		w, err := newWebhook(filepath.Join(s.o.Binaries, "webhook"), kubeconfig, s.operator(), s.name, log, storage)
 		if err != nil {
@@ -266,8 +268,8 @@ func (s *scene) close() {
 			to.die()
 		}
 	}
-	if s.proxy != nil {
-		s.proxy.close()
+	for _, way := range s.proxies {
+		way.close()
 	}
 }
 

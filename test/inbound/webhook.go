@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/test/program"
@@ -84,8 +83,7 @@ func get(ctx context.Context, url string) (int, error) {
 }
 
 // kubeconfigFor writes a copy of a kubeconfig that goes by another address.
-func kubeconfigFor(dir string, c Cluster, address string) (string, error) {
-	path := filepath.Join(dir, "kubeconfig")
+func kubeconfigFor(path string, c Cluster, address string) (string, error) {
 	text, changed := replaceHost(c.Kubeconfig, c.Host, address)
 	if !changed {
 		return "", errors.New("the kubeconfig does not name the API server's address")
