@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -115,4 +117,56 @@ func TestAnotherReplicaIsNotWaitedForForEver(t *testing.T) {
 	if n := asked.n.Load(); n != 2 {
 		t.Errorf("asked %d times, later too", n)
 	}
+}
+
+// slow is a log of which others left nothing, which it says when it is let.
+type slow struct {
+	ingest.EventLog
+	asked   int
+	release chan struct{}
+}
+
+func (s *slow) LeftByOthers(context.Context, string, string) (bool, error) {
+	s.asked++
+	<-s.release
+	return false, nil
+}
+
+func (s *slow) RouteUnrouted(context.Context, string, string, string, func(context.Context, eventlog.Record) error) (int, error) {
+	return 0, nil
+}
+
+// TestOneQuestionIsForAllThatCameBeforeIt: an answer to a question that was asked before an event came says nothing of it.
+func TestOneQuestionIsForAllThatCameBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &slow{release: make(chan struct{})}
+		router, ch := ingest.NewRouter(nil, log, logr.Discard()), channel("ch", "uid-1", business)
+		var events sync.WaitGroup
+		come := func(n int) {
+			for range n {
+				events.Go(func() {
+					if ready, err := router.Ready(t.Context(), ch); !ready || err != nil {
+						t.Errorf("%v, %v", ready, err)
+					}
+				})
+			}
+			synctest.Wait()
+		}
+		come(1)
+		come(10)
+		if log.asked != 1 {
+			t.Errorf("asked %d times before the first answer", log.asked)
+		}
+		log.release <- struct{}{}
+		synctest.Wait()
+		come(5)
+		if log.asked != 2 {
+			t.Errorf("asked %d times before the second answer", log.asked)
+		}
+		close(log.release)
+		events.Wait()
+		if log.asked != 3 {
+			t.Errorf("asked %d times in all", log.asked)
+		}
+	})
 }

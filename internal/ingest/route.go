@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type target struct{ app, business, uid string }
 // route is what was done for one channel that holds a business.
 type route struct {
 	target
+	left question
 
 	mu sync.Mutex
 	// done says that nothing waits, as far as this process knows.
@@ -24,6 +26,29 @@ type route struct {
 	since time.Time
 	// moving is under way; nil if nothing is.
 	moving *moving
+}
+
+// question whether other processes have left something, asked once for all events that came before it was.
+type question struct {
+	turn  chan struct{} // of capacity 1: who has it asks, or takes the answer
+	asked atomic.Int64
+	left  bool
+	err   error
+}
+
+func (q *question) ask(ctx context.Context, ask func() (bool, error)) (left bool, err error) {
+	before := q.asked.Load()
+	select {
+	case q.turn <- struct{}{}:
+		defer func() { <-q.turn }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	if q.asked.Load() == before {
+		q.asked.Add(1)
+		q.left, q.err = ask()
+	}
+	return q.left, q.err
 }
 
 // moving of what waits for a channel.

@@ -34,7 +34,7 @@ const (
 	// recheckUnrouted is how often it is looked for events that nobody moves.
 	recheckUnrouted = time.Minute
 	// settling is how long after a moving another process may still store events of the channel as unrouted: it has not heard of the channel, or
-	// that nothing waits any more. Each event costs one more question to the server meanwhile.
+	// that nothing waits any more. Events cost one more question to the server meanwhile.
 	settling = 10 * time.Minute
 )
 
@@ -91,7 +91,7 @@ func (r *Router) left(ctx context.Context, state *route) (bool, error) {
 	if r.clock.Since(state.doneAt()) >= settling {
 		return false, nil
 	}
-	left, err := r.log.LeftByOthers(ctx, state.app, state.business)
+	left, err := state.left.ask(ctx, func() (bool, error) { return r.log.LeftByOthers(ctx, state.app, state.business) })
 	if err != nil {
 		return false, fmt.Errorf("looking for events that other replicas stored before they knew the channel: %w", err)
 	}
@@ -132,7 +132,7 @@ func (r *Router) routeOf(ch *v1alpha1.TiktokChannel) *route {
 	state := r.routed[key]
 	if state == nil || state.target != t {
 		state.abandon()
-		state = &route{target: t}
+		state = &route{target: t, left: question{turn: make(chan struct{}, 1)}}
 		r.routed[key] = state
 	}
 	return state
