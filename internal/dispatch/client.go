@@ -22,6 +22,9 @@ const (
 	maxResponseHeader   = 64 << 10
 	// maxResponseBody is how much of an answer is read, to use the connection again; what it says does not matter.
 	maxResponseBody = 64 << 10
+	// A connection of HTTP/2 from which nothing has come for pingAfter is tried, and left if there is no answer within pingTimeout. One of HTTP/1.1
+	// is left with the first attempt that times out; all attempts share one of HTTP/2.
+	pingAfter, pingTimeout = 15 * time.Second, 10 * time.Second
 )
 
 // control is asked about each address before it is dialled.
@@ -38,6 +41,7 @@ func newTransport(guard control, perHost int) *http.Transport {
 		ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
 		MaxConnsPerHost: perHost, MaxIdleConns: maxIdleConns, MaxIdleConnsPerHost: maxIdleConnsPerHost, IdleConnTimeout: idleConnTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader, ExpectContinueTimeout: time.Second,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 }
 
