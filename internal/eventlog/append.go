@@ -5,6 +5,10 @@ import (
 	"errors"
 )
 
+// followRoom is what is left free of the size that the server takes, in bytes, for what may become of an event and adds to its headers: a way to its
+// channel, a job, a dead letter with its problem, a replay. Without it, an event that was acknowledged could hold up its conversation for good.
+const followRoom = 4 << 10
+
 // Result of Append.
 type Result struct {
 	// Duplicate means that the event is in the log already; this copy was dropped.
@@ -30,6 +34,11 @@ func (l *Log) append(ctx context.Context, r Record, promised bool) (Result, erro
 		stream = unroutedStream
 	}
 	m := r.message()
+	if !promised && r.Replay == "" { // what is in the log already has its room
+		if size, limit := int64(len(m.Data)+len(m.Header.Get(recordHeader))), l.conn.MaxPayload()-followRoom; size > limit {
+			return Result{}, &TooLargeError{Size: size, Limit: limit}
+		}
+	}
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
 	ack, err := l.publish(ctx, m, stream)

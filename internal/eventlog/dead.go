@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,6 +34,9 @@ const (
 	deadReasonHeader   = headerPrefix + "Dead-Reason"
 	deadProblemHeader  = headerPrefix + "Dead-Problem"
 	deadAttemptsHeader = headerPrefix + "Dead-Attempts"
+
+	// maxProblem is how much of a problem is kept, in bytes. Percent-encoded it must leave room in followRoom.
+	maxProblem = 1000
 )
 
 // AddDeadLetter stores a dead letter. Storing the same event of the same sink again, within a day, does nothing.
@@ -47,6 +51,9 @@ func (l *Log) AddDeadLetter(ctx context.Context, d DeadLetter) error {
 		if err := l.server.roomForID(true); err != nil {
 			return err
 		}
+	}
+	if len(d.Problem) > maxProblem {
+		d.Problem = strings.ToValidUTF8(d.Problem[:maxProblem], "") + "…"
 	}
 	m := d.message()
 	m.Subject = deadSubject(d.ChannelUID, d.Sink)
