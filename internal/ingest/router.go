@@ -198,7 +198,16 @@ func (r *Router) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 		}
 		return ctrl.Result{}, fmt.Errorf("reading the channel: %w", err)
 	}
+	if holds, err := r.holds(ctx, &ch); err != nil || !holds {
+		return ctrl.Result{}, err
+	}
 	return ctrl.Result{}, r.Ensure(ctx, &ch)
+}
+
+// holds says whether the events of the channel's business are the channel's. While it gives way to another one, both name the business.
+func (r *Router) holds(ctx context.Context, ch *v1alpha1.TiktokChannel) (bool, error) {
+	holder, err := ChannelOf(ctx, r.reader, ch.Spec.AppRef.Name, ch.Status.BusinessID)
+	return holder != nil && holder.UID == ch.UID, err
 }
 
 // Start implements manager.Runnable: it looks for events from time to time that wait although their channel is there.
@@ -229,11 +238,11 @@ func (r *Router) moveLeft(ctx context.Context) error {
 		if ch.Status.BusinessID == "" || !waits(ch.Spec.AppRef.Name, ch.Status.BusinessID) {
 			continue
 		}
-		holder, err := ChannelOf(ctx, r.reader, ch.Spec.AppRef.Name, ch.Status.BusinessID)
+		holds, err := r.holds(ctx, ch)
 		if err != nil {
 			return err
 		}
-		if holder != nil && holder.UID == ch.UID {
+		if holds {
 			r.begin(ctx, ch, r.routeOf(ch), true)
 		}
 	}

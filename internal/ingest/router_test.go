@@ -13,6 +13,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -166,6 +168,23 @@ func TestWhatAnotherProcessLeftIsFound(t *testing.T) {
 	}
 	if events := f.events(t, "uid-2"); len(events) != 0 {
 		t.Errorf("another channel has %+v", events)
+	}
+}
+
+// TestOnlyWhoHoldsTheBusinessGetsItsEvents: while a channel gives way to another, both may name the business for a moment.
+func TestOnlyWhoHoldsTheBusinessGetsItsEvents(t *testing.T) {
+	gone, holder := channel("gone", "uid-2", business), channel("ch", "uid-1", business)
+	gone.DeletionTimestamp, gone.Finalizers = ptr.To(metav1.Now()), []string{"example.com/waits"}
+	f := setup(t, gone, holder)
+	f.leave(t, "1")
+	for _, name := range []string{"gone", "ch"} {
+		request := ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "ns", Name: name}}
+		if _, err := f.router.Reconcile(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, lost := f.events(t, "uid-1"), f.events(t, "uid-2"); len(got) != 1 || len(lost) != 0 {
+		t.Errorf("the holder has %d events, and the channel that is going %d", len(got), len(lost))
 	}
 }
 
