@@ -3,7 +3,9 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,7 +55,7 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 	}
 	if !known {
 		epoch := d.opts.Log.Epoch()
-		position, err := d.opts.Log.Since(ctx, string(key.uid), newSinkOverlap)
+		position, err := d.opts.Log.Since(ctx, string(key.uid), newSinkOverlap+d.awaiting(channel, key))
 		if err != nil {
 			return nil, err
 		}
@@ -74,10 +76,26 @@ func (d *Dispatcher) ensureWorker(ctx context.Context, channel types.NamespacedN
 	}
 	d.workers[channel][key] = w
 	delete(d.abandoned, key)
+	delete(d.awaited[channel], key)
 	d.unstore(channel, key)
 	d.byUID[w.uid] = append(slices.Clone(d.byUID[w.uid]), w) // notify reads the old slice without the lock
 	d.shared.kick()
 	return w, nil
+}
+
+// awaiting notes that a sink waits for a position, and says for how long it has.
+func (d *Dispatcher) awaiting(channel types.NamespacedName, key sinkKey) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.awaited[channel] == nil {
+		d.awaited[channel] = map[sinkKey]time.Time{}
+	}
+	seen, ok := d.awaited[channel][key]
+	if !ok {
+		seen = d.opts.Clock.Now()
+		d.awaited[channel][key] = seen
+	}
+	return max(d.opts.Clock.Since(seen), 0)
 }
 
 // drop ends and forgets the channel's sinks that are not wanted.
@@ -95,6 +113,10 @@ func (d *Dispatcher) drop(ctx context.Context, channel types.NamespacedName, wan
 		if !wanted[key] {
 			forgotten = append(forgotten, key)
 		}
+	}
+	maps.DeleteFunc(d.awaited[channel], func(key sinkKey, _ time.Time) bool { return !wanted[key] })
+	if len(d.awaited[channel]) == 0 {
+		delete(d.awaited, channel)
 	}
 	d.mu.Unlock()
 	for _, w := range workers {

@@ -108,6 +108,8 @@ type Dispatcher struct {
 	byUID    map[string][]*worker
 	// stored are the positions of sinks for which there is no worker yet.
 	stored map[types.NamespacedName]map[sinkKey]eventlog.SinkState
+	// awaited are sinks that have no position yet because the log could not be asked for one, and when they were first seen.
+	awaited map[types.NamespacedName]map[sinkKey]time.Time
 	// abandoned are sinks that are gone, whose states another replica was to forget.
 	abandoned map[sinkKey]struct{}
 }
@@ -148,6 +150,7 @@ func New(opts Options) (*Dispatcher, error) {
 		counting: make(chan struct{}, countAtOnce), random: rand.Float64, loaded: make(chan struct{}),
 		workers: map[types.NamespacedName]map[sinkKey]*worker{}, byUID: map[string][]*worker{},
 		stored: map[types.NamespacedName]map[sinkKey]eventlog.SinkState{}, abandoned: map[sinkKey]struct{}{},
+		awaited: map[types.NamespacedName]map[sinkKey]time.Time{},
 	}
 	var err error
 	if d.shared, err = newShared(&opts); err != nil {

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -651,6 +652,55 @@ func TestNewSinkBeginsShortlyBeforeItWasSeen(t *testing.T) {
 				return inOrder(rc.got(), want)
 			})
 		})
+	}
+}
+
+// silent is an event log that does not say where a sink is to begin while it is away.
+type silent struct {
+	*eventlog.Log
+	away  atomic.Bool
+	asked chan time.Duration // how long ago
+}
+
+func (s *silent) Since(ctx context.Context, channelUID string, ago time.Duration) (eventlog.Position, error) {
+	s.asked <- ago
+	if s.away.Load() {
+		return eventlog.Position{}, &eventlog.UnavailableError{Doing: "looking", Err: errors.New("no server")}
+	}
+	return s.Log.Since(ctx, channelUID, ago)
+}
+
+// Where the log could not say where a new sink begins, it is asked again after a while: what others stored meanwhile is not to be missed.
+func TestNewSinkBeginsShortlyBeforeItWasFirstSeen(t *testing.T) {
+	log, clock := &silent{asked: make(chan time.Duration, 2)}, clocktesting.NewFakeClock(time.Now())
+	r := &rig{t: t, logOptions: eventlog.Options{DataDir: t.TempDir(), Fsync: eventlog.Fsync(time.Minute)}}
+	r.options = dispatch.Options{Clock: clock, ShutdownGrace: time.Second}
+	r.wrap = func(opened *eventlog.Log) dispatch.EventLog {
+		log.Log = opened
+		return log
+	}
+	r.start()
+	t.Cleanup(func() { r.stop() })
+	one, two := channelWith(sinkOf("s", "https://sink.example")), channelWith(sinkOf("s", "https://sink.example"), sinkOf("t", "https://sink.example"))
+	log.away.Store(true)
+	if err := r.d.Apply(t.Context(), one); err == nil {
+		t.Fatal("it began nowhere")
+	}
+	first := <-log.asked
+	clock.Step(20 * time.Minute)
+	log.away.Store(false)
+	r.apply(one)
+	if again := <-log.asked; again != first+20*time.Minute {
+		t.Errorf("it begins %s ago; it was to begin %s before it was seen, 20 minutes ago", again, first)
+	}
+	// One that was removed meanwhile is new when it comes back.
+	log.away.Store(true)
+	for _, ch := range []*v1alpha1.TiktokChannel{two, one, two} {
+		_ = r.d.Apply(t.Context(), ch)
+		clock.Step(time.Minute)
+	}
+	if a, b := <-log.asked, <-log.asked; a != first || b != first {
+		t.Errorf("it begins %s, then %s before it was seen", a, b)
 	}
 }
 
