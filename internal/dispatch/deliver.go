@@ -107,7 +107,9 @@ func (d *Dispatcher) deliver(
 		return failure(ctx, attempt, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, response.Body, maxResponseBody)
+	if response.StatusCode != http.StatusSwitchingProtocols { // then what follows is a connection, whose reading nothing would end
+		_, _ = io.CopyN(io.Discard, response.Body, maxResponseBody)
+	}
 	return judge(response, d.opts.Clock.Now())
 }
 

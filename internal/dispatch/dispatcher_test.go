@@ -363,6 +363,31 @@ func TestRetriesInOrderUntilTaken(t *testing.T) {
 	}
 }
 
+// A sink that answers 101 keeps the connection open for another protocol: that is a failed attempt like any other, which ends.
+func TestASinkThatSwitchesProtocolsHoldsUpNothing(t *testing.T) {
+	tested := make(chan struct{})
+	rc := newReceiver(t, func(attempt int, w http.ResponseWriter, _ *http.Request) {
+		if attempt > 1 {
+			return
+		}
+		recorder := w.(*statusRecorder)
+		recorder.status = http.StatusInternalServerError // it is not taken
+		conn, _, err := http.NewResponseController(recorder.ResponseWriter).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+		<-tested
+	})
+	r := newRig(t, nil)
+	t.Cleanup(func() { close(tested) })
+	r.apply(channelWith(sinkOf("s", rc.URL)))
+	want := r.put(uid, "evt", 1)
+	eventually(t, "the event", func() bool { return same(rc.got(), want) })
+}
+
 func TestDeadSinkDelaysNoOther(t *testing.T) {
 	release := make(chan struct{})
 	dead := newReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
