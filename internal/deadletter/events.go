@@ -148,7 +148,7 @@ func (a *API) find(ctx context.Context, ch *v1alpha1.TiktokChannel, s selection)
 // each reads the channel's events of a selection's time until a visitor has seen enough, or all that were there when it began.
 func (a *API) each(ctx context.Context, channelUID string, s selection, visit func(*eventlog.Stored) (more bool, err error)) error {
 	q := eventlog.Query{
-		ChannelUID: channelUID, After: eventlog.Position{From: s.since}, Limit: searchBatch, MaxBytes: searchBytes,
+		ChannelUID: channelUID, After: eventlog.Position{From: s.since}, Limit: searchBatch, MaxBytes: searchBytes, Certain: true,
 	}
 	for {
 		events, more, err := a.Events.Events(ctx, q)

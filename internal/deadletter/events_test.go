@@ -12,9 +12,13 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/deadletter"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog/eventlogtest"
 )
 
 const main = eventlogChannel("uid-main")
@@ -120,6 +124,87 @@ func TestReplayOfStoredEvents(t *testing.T) {
 	if got := b.work(b.log, 13)[12:]; fmt.Sprint(got) != "[crm evt-2]" {
 		t.Fatalf("again: %v", got)
 	}
+}
+
+// A server that lags behind its cluster does not have an event yet that was chosen: that is not the end of its retention.
+func TestReplayWaitsForAServerThatLags(t *testing.T) {
+	b := newBench(t)
+	url := eventlogtest.Server(t, &server.Options{}).ClientURL()
+	opened, err := eventlog.Open(t.Context(), eventlog.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = opened.Close() })
+	b.log, b.api.Events = opened, opened
+	main.store(b, 1, 2)
+	if code := b.ask(http.MethodPost, "main/events/replay?sink=crm&since=2026-01-01T00:00:00Z", &deadletter.Replaying{}); code != http.StatusAccepted {
+		t.Fatal(code)
+	}
+	conn, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := func(allow bool) {
+		t.Helper()
+		stream, err := js.Stream(t.Context(), "TIKTOK_EVENTS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := stream.CachedInfo().Config
+		config.AllowDirect = allow
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	direct(false)
+	lagging, err := conn.Subscribe("$JS.API.DIRECT.GET.TIKTOK_EVENTS", func(m *nats.Msg) {
+		answer := nats.NewMsg(m.Reply)
+		answer.Header.Set("Status", "404")
+		_ = conn.PublishMsg(answer)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := &countedJobs{Log: opened, tried: make(chan error, 100)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- (&deadletter.Replayer{Jobs: jobs, Logger: logr.Discard()}).Start(ctx) }()
+	if err := <-jobs.tried; err == nil {
+		t.Error("the replay is done, and nothing was replayed")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := lagging.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	direct(true)
+	if got := b.work(opened, 2); fmt.Sprint(got) != "[crm evt-1 crm evt-2]" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// countedJobs tells how attempts at jobs ended.
+type countedJobs struct {
+	*eventlog.Log
+	tried chan error
+}
+
+func (c *countedJobs) WorkJobs(ctx context.Context, kind string, handle func(context.Context, eventlog.Job) error) error {
+	return c.Log.WorkJobs(ctx, kind, func(ctx context.Context, j eventlog.Job) error {
+		err := handle(ctx, j)
+		c.tried <- err
+		if err != nil {
+			return &eventlog.RetryError{Err: err}
+		}
+		return nil
+	})
 }
 
 func TestReplayRefusals(t *testing.T) {

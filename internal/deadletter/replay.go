@@ -16,7 +16,7 @@ const JobReplay = "replay"
 // Jobs is what the Replayer needs of the event log. *eventlog.Log is one.
 type Jobs interface {
 	WorkJobs(ctx context.Context, kind string, handle func(context.Context, eventlog.Job) error) error
-	Next(ctx context.Context, channelUID string, after eventlog.Position) (*eventlog.Stored, error)
+	Events(ctx context.Context, q eventlog.Query) (events []*eventlog.Stored, more bool, err error)
 	Append(ctx context.Context, r eventlog.Record) (eventlog.Result, error)
 }
 
@@ -48,15 +48,17 @@ func (r *Replayer) replay(ctx context.Context, job eventlog.Job) error {
 	}
 	gone := 0
 	for _, sequence := range sequences {
-		e, err := r.Jobs.Next(ctx, job.ChannelUID, eventlog.Position{Sequence: sequence - 1})
+		// That there is none is certain then, also where a server lags behind its cluster.
+		next := eventlog.Query{ChannelUID: job.ChannelUID, After: eventlog.Position{Sequence: sequence - 1}, Limit: 1, MaxBytes: 1}
+		events, _, err := r.Jobs.Events(ctx, next)
 		if err != nil {
 			return fmt.Errorf("reading an event to replay: %w", err)
 		}
-		if e == nil || e.Sequence != sequence { // it has reached the end of its retention
+		if len(events) == 0 || events[0].Sequence != sequence { // it has reached the end of its retention
 			gone++
 			continue
 		}
-		record := e.Record
+		record := events[0].Record
 		record.Sink, record.Replay = job.Sink, "events-"+job.ID
 		if _, err := r.Jobs.Append(ctx, record); err != nil {
 			return fmt.Errorf("replaying an event: %w", err)

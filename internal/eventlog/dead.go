@@ -98,7 +98,8 @@ type DeadLetterQuery struct {
 // maxDeadLetterBytes bounds one answer of DeadLetters.
 const maxDeadLetterBytes = 8 << 20
 
-// DeadLetters lists dead letters, oldest first. more says that others follow the last.
+// DeadLetters lists dead letters, oldest first. more says that others follow the last. That there are none is certain, also where the server of a
+// cluster that answers lags behind the others, which is an error if it has none of them.
 func (l *Log) DeadLetters(ctx context.Context, q DeadLetterQuery) (letters []DeadLetter, more bool, err error) {
 	if !isToken(q.ChannelUID) {
 		return nil, false, fmt.Errorf("the channel UID %q is not one of Kubernetes'", q.ChannelUID)
@@ -115,10 +116,20 @@ func (l *Log) DeadLetters(ctx context.Context, q DeadLetterQuery) (letters []Dea
 		letters, pending = append(letters, letter), following
 		return err
 	})
-	if err != nil {
+	if err != nil || pending > 0 {
+		return letters, err == nil, err
+	}
+	last := Position{Sequence: q.After, From: q.From}
+	if n := len(letters); n > 0 {
+		last = Position{Sequence: letters[n-1].ID}
+	}
+	switch err := l.confirmEnd(ctx, deadStream, filter, last); {
+	case errors.Is(err, errLags) && len(letters) > 0:
+		return letters, true, nil
+	case err != nil:
 		return nil, false, err
 	}
-	return letters, pending > 0, nil
+	return letters, false, nil
 }
 
 // DeadLetter reads one; nil if there is none of that ID.

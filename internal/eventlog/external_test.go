@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,6 +277,76 @@ func TestLaggingServerHidesNothing(t *testing.T) {
 	} {
 		if err := read(c.query); (err != nil) != c.fails {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whoever replays all dead letters is not to be told that there are no more, where the server that is asked has not received them yet.
+func TestLaggingServerHidesNoDeadLetters(t *testing.T) {
+	t.Parallel()
+	url := eventlogtest.Server(t, &server.Options{}).ClientURL()
+	l := open(t, eventlog.Options{URL: url})
+	for i := range 2 {
+		letter := eventlog.DeadLetter{Record: record(fmt.Sprint(i)), Sequence: uint64(i)}
+		letter.Sink = "s"
+		if err := l.AddDeadLetter(t.Context(), letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, js := admin(t, url)
+	stream, err := js.Stream(t.Context(), "TIKTOK_DEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.AllowDirect = false
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	var has atomic.Int32 // letters at the server that lags
+	if _, err := conn.Subscribe("$JS.API.DIRECT.GET.TIKTOK_DEAD", func(m *nats.Msg) {
+		end := nats.NewMsg(m.Reply)
+		end.Header.Set("Status", "404")
+		if has.Load() > 0 && strings.Contains(string(m.Data), `"seq":1,`) {
+			answer := &nats.Msg{Subject: m.Reply, Header: first.Header, Data: first.Data}
+			for name, value := range map[string]string{
+				"Nats-Sequence": "1", "Nats-Time-Stamp": first.Time.Format(time.RFC3339Nano), "Nats-Subject": first.Subject, "Nats-Num-Pending": "0",
+			} {
+				answer.Header.Set(name, value)
+			}
+			_ = conn.PublishMsg(answer)
+			end.Header.Set("Status", "204")
+		}
+		_ = conn.PublishMsg(end)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		has     int32
+		query   eventlog.DeadLetterQuery
+		letters int
+		more    bool
+		fails   bool
+	}{
+		"none":              {0, eventlog.DeadLetterQuery{}, 0, false, true},
+		"none in time":      {0, eventlog.DeadLetterQuery{From: time.Now().Add(-time.Hour)}, 0, false, true},
+		"one of two":        {1, eventlog.DeadLetterQuery{}, 1, true, false},
+		"not the other one": {1, eventlog.DeadLetterQuery{After: 1}, 0, false, true},
+		"there is no more":  {1, eventlog.DeadLetterQuery{After: 2}, 0, false, false},
+		"none of the sink":  {1, eventlog.DeadLetterQuery{Sink: "other", After: 1}, 0, false, false},
+	} {
+		has.Store(c.has)
+		c.query.ChannelUID, c.query.Limit = uid, 10
+		letters, more, err := l.DeadLetters(t.Context(), c.query)
+		if len(letters) != c.letters || more != c.more || (err != nil) != c.fails {
+			t.Errorf("%s: %d letters, %v, %v", name, len(letters), more, err)
 		}
 	}
 }
