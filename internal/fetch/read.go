@@ -38,9 +38,10 @@ func (p *pass) read(ctx context.Context) error {
 	return nil
 }
 
-// changed lists the conversations that changed since the floor. Newer ones are listed first, so a page without any is the last that matters.
+// changed lists the conversations that changed since the floor. Where newer ones are listed first, which nobody promises, a page without any is the
+// last that matters.
 func (p *pass) changed(ctx context.Context, kind tiktok.ConversationType) (changed []tiktok.Conversation, err error) {
-	cursor := ""
+	cursor, newestFirst, before := "", true, time.Time{}
 	for range maxPages {
 		if err := p.permit(ctx); err != nil {
 			return nil, err
@@ -54,8 +55,12 @@ func (p *pass) changed(ctx context.Context, kind tiktok.ConversationType) (chang
 			if c.UpdatedAt.IsZero() || !c.UpdatedAt.Before(p.floor) {
 				recent, changed = true, append(changed, c)
 			}
+			if !c.UpdatedAt.IsZero() {
+				newestFirst = newestFirst && (before.IsZero() || !c.UpdatedAt.After(before))
+				before = c.UpdatedAt
+			}
 		}
-		if !recent || page.Cursor == "" || page.Cursor == cursor {
+		if (!recent && newestFirst) || page.Cursor == "" || page.Cursor == cursor {
 			return changed, nil
 		}
 		cursor = page.Cursor

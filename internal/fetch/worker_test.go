@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -134,6 +135,31 @@ func TestWhatWasMissedIsCaughtUpWith(t *testing.T) {
 	if n := count(t, registry, "incomplete"); n != 0 {
 		t.Errorf("%v incomplete", n)
 	}
+}
+
+// TestListsNeedNotBeginWithTheNewest: nobody says in which order TikTok lists conversations, so that a page of old ones alone is no end.
+func TestListsNeedNotBeginWithTheNewest(t *testing.T) {
+	b := newBench(t)
+	sim := b.front.Handler
+	b.front.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		switch query.Get("cursor") {
+		case "":
+			if strings.HasSuffix(r.URL.Path, "/"+conversations) {
+				day := func(ago int) int64 { return b.clock.Now().AddDate(0, 0, -ago).UnixMilli() }
+				_, _ = fmt.Fprintf(w, `{"code":0,"message":"OK","data":{"has_more":true,"cursor":"second","conversations":[
+					{"conversation_id":"older","update_time":%d},{"conversation_id":"old","update_time":%d}]}}`, day(60), day(50))
+				return
+			}
+		case "second":
+			query.Del("cursor")
+			r.URL.RawQuery = query.Encode()
+		}
+		sim.ServeHTTP(w, r)
+	})
+	d := b.eu("ann", "hello")
+	b.run()
+	b.wantTexts(d.ConversationID, "hello")
 }
 
 // TestTwentyIsAllThatTikTokShows: what is beyond cannot be had, and that is said.
