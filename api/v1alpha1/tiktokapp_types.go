@@ -176,8 +176,8 @@ type AppEndpoints struct {
 
 // AppRateLimit bounds calls to TikTok.
 type AppRateLimit struct {
-	// requestsPerSecond is shared by all channels of the app. TikTok's own limit is 10. The manager and the webhook deployment each keep to
-	// it on their own.
+	// requestsPerSecond is shared by all channels of the app. TikTok's own limit is 10. The manager and each replica of the
+	// webhook deployment keep to it on their own: with several replicas, give each its part.
 	// +optional
 	// +kubebuilder:default=10
 	// +kubebuilder:validation:Minimum=1

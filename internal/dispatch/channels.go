@@ -121,6 +121,9 @@ func (d *Dispatcher) drop(ctx context.Context, channel types.NamespacedName, wan
 	d.mu.Unlock()
 	for _, w := range workers {
 		w.stop() // from here on it stores no position
+		if waited, _ := w.backlog(); waited > 0 {
+			w.logger().Info("a sink is gone, and what waited for it is not delivered", "not delivered", waited)
+		}
 		d.retire(w)
 	}
 	var errs []error

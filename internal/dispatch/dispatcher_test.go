@@ -625,6 +625,10 @@ func TestRemovedSinksAndChannelsAreForgotten(t *testing.T) {
 	if got := sinks(); !same(got, []string{"uid-1/a"}) {
 		t.Fatalf("got %v", got)
 	}
+	if logged := r.logged.String(); !strings.Contains(logged, `"sink"="b"`) || !strings.Contains(logged, `"not delivered"=2`) ||
+		strings.Count(logged, `"not delivered"`) != 1 {
+		t.Errorf("it is not told what the removed sink did not take: %s", logged)
+	}
 	tried := b.tried()
 	r.put(uid, "more", 1)
 	eventually(t, "the other sink goes on", func() bool { return len(a.got()) == 3 })
