@@ -14,6 +14,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
@@ -60,6 +61,48 @@ func TestOldEventsOfASinkThatFailsExpire(t *testing.T) {
 			}
 			eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })
 		})
+	}
+}
+
+// What a sink does not want, or is replayed for another sink, is no dead letter of it, however old it is: that would be replayed to it.
+func TestOnlyWhatIsForASinkExpiresAtIt(t *testing.T) {
+	const maxAge = 700 * time.Millisecond
+	rc := newReceiver(t, always(503))
+	r := newRig(t, nil)
+	s := sinkOf("s", rc.URL)
+	s.Types = []string{cloudevent.TypeMessageReceived}
+	s.Delivery.MaxAge = &metav1.Duration{Duration: maxAge}
+	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = time.Hour, time.Hour
+	r.apply(channelWith(s))
+	var want []string
+	for i := range 60 {
+		want = append(want, fmt.Sprint("wanted-", i))
+		for _, e := range []eventlog.Record{
+			{ID: fmt.Sprint("read-", i), Event: "im_mark_read_msg"}, {ID: want[i], Event: "im_receive_msg"},
+			{ID: want[i], Event: "im_receive_msg", Sink: "another", Replay: "once more"},
+		} {
+			e.App, e.BusinessID, e.ChannelUID, e.Conversation = "app", "biz", uid, fmt.Sprint("c", i%3)
+			e.Body = body(e.Event, e.ID, e.Conversation)
+			if _, err := r.log.Append(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	eventually(t, "the sink is down", func() bool { return rc.tried() == 3 })
+	began := time.Now()
+	eventually(t, "its events are old", func() bool { return time.Since(began) > 2*maxAge })
+	changed := s.DeepCopy()
+	changed.Delivery.Timeout.Duration++
+	r.apply(channelWith(*changed))
+	eventually(t, "no backlog is left", func() bool {
+		return len(r.letters("s")) >= len(want) && r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0
+	})
+	var got []string
+	for _, l := range r.letters("s") {
+		got = append(got, l.Record.ID)
+	}
+	if !inOrder(got, want) {
+		t.Errorf("letters of %v", got)
 	}
 }
 

@@ -157,20 +157,11 @@ func (w *worker) finish(l *lane, e *eventlog.Stored) {
 
 // attempt delivers an event, unless it is for another sink, or the sink does not want its type.
 func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored) result {
-	if !w.concerns(event) { // it was read again, with its conversation
-		return result{outcome: outcomeUnwanted}
+	normalized, r := w.wanted(c, event)
+	if normalized == nil {
+		return r
 	}
-	normalized, err := cloudevent.Normalize(cloudevent.Input{
-		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Own: event.Own, Body: event.Body,
-		ReceivedAt: event.ReceivedAt, Trace: traceOf(event),
-	})
-	if err != nil {
-		return result{outcome: outcomeInvalid, problem: err.Error()}
-	}
-	if !c.sink.Wants(normalized.Type) {
-		return result{outcome: outcomeUnwanted}
-	}
-	r := w.send(ctx, c, event, &normalized)
+	r = w.send(ctx, c, event, normalized)
 	r.trace = normalized.Trace.TraceID()
 	w.d.metrics.deliveries.WithLabelValues(string(r.outcome)).Inc()
 	w.ended(r.outcome)
@@ -178,6 +169,25 @@ func (w *worker) attempt(ctx context.Context, c *config, event *eventlog.Stored)
 		w.d.metrics.latency.Observe(max(w.d.opts.Clock.Since(event.StoredAt).Seconds(), 0))
 	}
 	return r
+}
+
+// wanted is the CloudEvent that the sink is to get; nil, and why, if it is to get none.
+func (w *worker) wanted(c *config, event *eventlog.Stored) (*cloudevent.Event, result) {
+	if !w.concerns(event) { // it was read again, with its conversation
+		return nil, result{outcome: outcomeUnwanted}
+	}
+	normalized, err := cloudevent.Normalize(cloudevent.Input{
+		ID: event.ID, Namespace: w.channel.Namespace, Name: w.channel.Name, Own: event.Own, Body: event.Body,
+		ReceivedAt: event.ReceivedAt, Trace: traceOf(event),
+	})
+	switch {
+	case err != nil:
+		return nil, result{outcome: outcomeInvalid, problem: err.Error()}
+	case !c.sink.Wants(normalized.Type):
+		return nil, result{outcome: outcomeUnwanted}
+	default:
+		return &normalized, result{}
+	}
 }
 
 // send sends an event to where the sink is. One that is refused with credentials from before is sent once more if they have changed since.

@@ -171,15 +171,16 @@ func (w *worker) expireLane(ctx context.Context, c *config, l *lane, now time.Ti
 		if !c.limits.tooOld(now.Sub(event.StoredAt)) {
 			return
 		}
-		buried := w.bury(ctx, event, DeadAge, problem, attempts)
+		_, r := w.wanted(c, event)
+		done := r.outcome == outcomeUnwanted || w.bury(ctx, event, DeadAge, problem, attempts)
 		w.mu.Lock()
-		if buried {
+		if done {
 			w.finish(l, event)
 		} else {
 			w.wait(l, logRetry)
 		}
 		w.mu.Unlock()
-		if !buried {
+		if !done {
 			return
 		}
 	}
