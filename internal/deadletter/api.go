@@ -110,17 +110,15 @@ func (a *API) Replay(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return 0, nil, err
 		}
-		sink, ok := to.of(letter.Sink)
-		if !ok {
-			return 0, nil, sinkGone(letter.Sink)
+		if letter.Sink, err = to.takes(*letter); err != nil {
+			return 0, nil, err
 		}
-		letter.Sink = sink
 		return http.StatusAccepted, Replayed{Replayed: 1}, a.Events.Revive(ctx, *letter)
 	})
 }
 
 // ReplayAll delivers the events of all dead letters anew that a query chooses, oldest first, each to its sink or all to another one of the
-// channel. Letters whose sink is gone stay.
+// channel. Letters stay whose sink is gone, or does not want their type.
 func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r, func(ctx context.Context, ch *v1alpha1.TiktokChannel) (int, any, error) {
 		values := r.URL.Query()
@@ -140,11 +138,11 @@ func (a *API) ReplayAll(w http.ResponseWriter, r *http.Request) {
 		}
 		skipped := 0
 		q.wanted = func(l eventlog.DeadLetter) bool {
-			_, ok := to.of(l.Sink)
-			if !ok {
+			_, err := to.takes(l)
+			if err != nil {
 				skipped++
 			}
-			return ok
+			return err == nil
 		}
 		letters, more, err := a.choose(ctx, ch, q)
 		if err != nil {

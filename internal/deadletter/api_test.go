@@ -12,9 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
+	"github.com/tiktok-operator/tiktok-operator/internal/cloudevent"
 	"github.com/tiktok-operator/tiktok-operator/internal/deadletter"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
@@ -242,6 +244,38 @@ func TestReplayOfASinkThatIsGone(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[crm evt-0 crm evt-1 audit evt-0 crm evt-1 crm evt-2 crm evt-0]" {
 		t.Errorf("got %v", got)
+	}
+}
+
+// A letter that its sink would not be sent, because its filter was changed meanwhile or it is another one's, is not given up.
+func TestReplayOfWhatTheSinkDoesNotWant(t *testing.T) {
+	b := newBench(t)
+	b.bury("main", "crm", 2)
+	var ch v1alpha1.TiktokChannel
+	cluster := b.api.Reader.(client.Client)
+	if err := cluster.Get(t.Context(), types.NamespacedName{Namespace: "shop", Name: "main"}, &ch); err != nil {
+		t.Fatal(err)
+	}
+	ch.Spec.Sinks[0].Types = []string{cloudevent.TypeMessageRead}
+	if err := cluster.Update(t.Context(), &ch); err != nil {
+		t.Fatal(err)
+	}
+	var p struct{ Type, Detail string }
+	path := "main/dead-letters/" + b.list("main/dead-letters").Items[0].ID + "/replay"
+	if code := b.ask(http.MethodPost, path, &p); code != http.StatusConflict || !strings.HasSuffix(p.Type, "/type-not-wanted") ||
+		!strings.Contains(p.Detail, cloudevent.TypeMessageReceived) {
+		t.Errorf("one: %d %+v", code, p)
+	}
+	var answer deadletter.Replayed
+	if code := b.ask(http.MethodPost, "main/dead-letters/replay?sink=crm", &answer); code != http.StatusAccepted || answer.Replayed != 0 || answer.Skipped != 2 {
+		t.Errorf("all: %d, %+v", code, answer)
+	}
+	if left := b.list("main/dead-letters"); len(left.Items) != 2 {
+		t.Fatalf("%d letters are left", len(left.Items))
+	}
+	answer = deadletter.Replayed{}
+	if code := b.ask(http.MethodPost, "main/dead-letters/replay?sink=crm&to=audit", &answer); code != http.StatusAccepted || answer.Replayed != 2 {
+		t.Errorf("to another sink: %d, %+v", code, answer)
 	}
 }
 

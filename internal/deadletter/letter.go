@@ -56,7 +56,7 @@ type Event struct {
 type Replayed struct {
 	// Replayed is how many events are on their way.
 	Replayed int `json:"replayed"`
-	// Skipped is how many were passed over, and stay, since the channel has no sink of their name any more.
+	// Skipped is how many were passed over, and stay, since the channel has no sink of their name any more, or the sink does not want their type.
 	Skipped int `json:"skipped,omitempty"`
 	// More says that the query chooses others: repeat the request.
 	More bool `json:"more,omitempty"`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/api/v1alpha1"
 	"github.com/tiktok-operator/tiktok-operator/internal/access/problem"
+	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
 // toParam names a sink of the channel that gets the events in place of their own.
@@ -26,6 +27,19 @@ func (r recipient) of(sink string) (name string, ok bool) {
 		return r.instead, true
 	}
 	return sink, hasSink(r.ch, sink)
+}
+
+// takes says who gets a letter. The error is a problem: the sink is gone, or does not want the event's type, and would never get it.
+func (r recipient) takes(l eventlog.DeadLetter) (name string, err error) {
+	name, ok := r.of(l.Sink)
+	at := slices.IndexFunc(r.ch.Spec.Sinks, func(s v1alpha1.Sink) bool { return s.Name == name })
+	if !ok || at < 0 {
+		return "", sinkGone(l.Sink)
+	}
+	if t := summarize(r.ch, l).Event.Type; !r.ch.Spec.Sinks[at].Wants(t) {
+		return "", typeNotWanted(name, t)
+	}
+	return name, nil
 }
 
 // takeTo reads the recipient of a replay, and takes it out of the parameters.
@@ -58,6 +72,14 @@ func hasSink(ch *v1alpha1.TiktokChannel, name string) bool {
 
 func noSink(name string) error {
 	return problem.NotFound(fmt.Sprintf("The channel has no sink %q.", name))
+}
+
+func typeNotWanted(sink, eventType string) error {
+	return &problem.Error{Problem: problem.Problem{
+		Name: "type-not-wanted", Status: http.StatusConflict, Title: "The sink does not want the event",
+		Detail: fmt.Sprintf("The sink %q has a filter (types) without %s, and would not get the event. Nothing was replayed. Name another sink of the "+
+			"channel with to=…, or change the filter.", sink, eventType),
+	}}
 }
 
 func sinkGone(name string) error {

@@ -34,6 +34,10 @@ func Catalogue() []Documented {
 			"sink-gone", http.StatusConflict, "The channel has no sink any more of the name that a dead letter is for.",
 			"Name another one with to=…; the detail says which is gone.",
 		},
+		{
+			"type-not-wanted", http.StatusConflict, "The sink's filter (types) leaves out the type of a dead letter's event.",
+			"Name another sink with to=…, or change the filter.",
+		},
 		{"idempotency-key-reused", http.StatusConflict, "The idempotency key was used for another message.", "Use a key of its own for each message."},
 		{"send-in-progress", http.StatusConflict, "Another request with this idempotency key is being dealt with.", sameAgain},
 		{"request-too-large", http.StatusRequestEntityTooLarge, "The body is larger than any message that TikTok takes.", changeMessage},
