@@ -86,6 +86,8 @@ func (d *Dispatcher) deliver(
 	request.Header = event.Header()
 	request.Header.Set("User-Agent", d.opts.UserAgent)
 	place.Set(request.Header)
+	// Not sent: it has net/http try once more where the sink had closed the idle connection that was used. Events bear that by their ids.
+	request.Header["Idempotency-Key"] = nil
 	if replay {
 		request.Header.Set(replayHeader, "true")
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -31,6 +32,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -386,6 +388,38 @@ func TestASinkThatSwitchesProtocolsHoldsUpNothing(t *testing.T) {
 	r.apply(channelWith(sinkOf("s", rc.URL)))
 	want := r.put(uid, "evt", 1)
 	eventually(t, "the event", func() bool { return same(rc.got(), want) })
+}
+
+// A sink may close an idle connection just when it is used again. That is no failed attempt at the event, which may have one only.
+func TestAClosedIdleConnectionIsNoFailure(t *testing.T) {
+	type served struct{}
+	rc := newReceiver(t, nil)
+	closing := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Value(served{}).(*atomic.Int32).Add(1) == 1 {
+			rc.ServeHTTP(w, r)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = conn.Close()
+	}))
+	closing.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, served{}, &atomic.Int32{})
+	}
+	closing.Start()
+	t.Cleanup(closing.Close)
+	r := newRig(t, nil)
+	s := sinkOf("s", closing.URL)
+	s.Delivery.MaxAttempts = ptr.To[int32](1)
+	r.apply(channelWith(s))
+	want := r.put(uid, "evt", 9)
+	eventually(t, "an end of each", func() bool { return len(rc.got())+len(r.letters("s")) == len(want) })
+	if !inOrder(rc.got(), want) {
+		t.Errorf("got %v, and %d letters", rc.got(), len(r.letters("s")))
+	}
 }
 
 func TestDeadSinkDelaysNoOther(t *testing.T) {
