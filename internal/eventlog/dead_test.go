@@ -164,3 +164,25 @@ func TestSinkStateKeepsWhatIsBehind(t *testing.T) {
 		t.Fatalf("got %+v, %v", states, err)
 	}
 }
+
+// The server counts time in nanoseconds since 1970: what it cannot count must not turn into another time.
+func TestTimesThatTheServerCannotCount(t *testing.T) {
+	l := openLog(t)
+	appendRecord(t, l, record("1"))
+	letter := eventlog.DeadLetter{Record: record("1"), Sequence: 1}
+	letter.Sink = "s"
+	if err := l.AddDeadLetter(t.Context(), letter); err != nil {
+		t.Fatal(err)
+	}
+	for year, want := range map[int]int{1: 1, 1600: 1, 1900: 1, 1969: 1, 2261: 0, 2263: 0, 2500: 0, 9999: 0} {
+		from := time.Date(year, 2, 1, 0, 0, 0, 0, time.UTC)
+		events, _, err := l.Events(t.Context(), eventlog.Query{ChannelUID: uid, After: eventlog.Position{From: from}, Limit: 10})
+		if err != nil || len(events) != want {
+			t.Errorf("from the year %d on: %d events, %v", year, len(events), err)
+		}
+		letters, _, err := l.DeadLetters(t.Context(), eventlog.DeadLetterQuery{ChannelUID: uid, From: from, Limit: 10})
+		if err != nil || len(letters) != want {
+			t.Errorf("from the year %d on: %d letters, %v", year, len(letters), err)
+		}
+	}
+}

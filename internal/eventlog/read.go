@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -34,10 +35,22 @@ type getRequest struct {
 func (p Position) request(filter string) getRequest {
 	r := getRequest{NextFor: filter, Sequence: p.Sequence + 1}
 	if p.Sequence == 0 && !p.From.IsZero() {
-		from := p.From.UTC()
+		from := countable(p.From)
 		r.Sequence, r.StartTime = 0, &from
 	}
 	return r
+}
+
+// countable is a time that the server can count, in nanoseconds since 1970: the nearest to it. Others would turn into any time.
+func countable(at time.Time) time.Time {
+	first, last := time.Unix(0, 0), time.Unix(0, math.MaxInt64)
+	switch {
+	case at.Before(first):
+		at = first
+	case at.After(last):
+		at = last
+	}
+	return at.UTC()
 }
 
 const (
