@@ -132,9 +132,12 @@ func (l *Log) DeadLetters(ctx context.Context, q DeadLetterQuery) (letters []Dea
 	return letters, false, nil
 }
 
-// DeadLetter reads one; nil if there is none of that ID.
+// DeadLetter reads one; nil if there is none of that ID, which is certain.
 func (l *Log) DeadLetter(ctx context.Context, id uint64) (*DeadLetter, error) {
 	m, err := l.get(ctx, deadStream, getRequest{Sequence: id})
+	if m == nil && err == nil {
+		err = l.confirmAbsent(ctx, deadStream, id)
+	}
 	if m == nil || err != nil {
 		return nil, err
 	}

@@ -349,6 +349,12 @@ func TestLaggingServerHidesNoDeadLetters(t *testing.T) {
 			t.Errorf("%s: %d letters, %v, %v", name, len(letters), more, err)
 		}
 	}
+	if letter, err := l.DeadLetter(t.Context(), 2); letter != nil || err == nil {
+		t.Errorf("a letter that the server has not received: %v, %v", letter, err)
+	}
+	if letter, err := l.DeadLetter(t.Context(), 3); letter != nil || err != nil {
+		t.Errorf("a letter that is not there: %v, %v", letter, err)
+	}
 }
 
 // A server of the cluster that hangs is asked for a third of what is read, until the others notice: it must not hold up more than that one try.

@@ -39,10 +39,27 @@ func (l *Log) confirmEnd(ctx context.Context, stream, filter string, after Posit
 	}
 }
 
+// confirmAbsent makes certain that a stream has no message of a sequence, as confirmEnd does.
+func (l *Log) confirmAbsent(ctx context.Context, stream string, sequence uint64) error {
+	if l.server != nil {
+		return nil
+	}
+	found, _, err := l.askLeader(ctx, stream, getRequest{Sequence: sequence})
+	if err == nil && found > 0 {
+		err = &UnavailableError{Doing: "reading a message", Err: errLags}
+	}
+	return err
+}
+
 // newestOfLeader asks a stream's leader for the newest message of a filter; 0 if there is none.
 func (l *Log) newestOfLeader(ctx context.Context, stream, filter string) (sequence uint64, at time.Time, err error) {
-	const doing = "asking for the newest event"
-	query, err := json.Marshal(getRequest{LastFor: filter})
+	return l.askLeader(ctx, stream, getRequest{LastFor: filter})
+}
+
+// askLeader asks a stream's leader for a message; 0 if there is none.
+func (l *Log) askLeader(ctx context.Context, stream string, r getRequest) (sequence uint64, at time.Time, err error) {
+	const doing = "asking a stream's leader for a message"
+	query, err := json.Marshal(r)
 	if err != nil {
 		return 0, at, fmt.Errorf("%s: %w", doing, err)
 	}

@@ -138,6 +138,9 @@ func NewHTTPClient() *http.Client {
 			MaxIdleConnsPerHost:    32,
 			MaxResponseHeaderBytes: 64 << 10,
 			ForceAttemptHTTP2:      true,
+			// All calls share one connection. One that died without a word is left within 25 seconds; else each call would time out on it, and whether a
+			// refresh was made would be unknown, until the kernel gives up after a quarter of an hour.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		},
 		CheckRedirect: stay,
 	}
