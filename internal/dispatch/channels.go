@@ -21,6 +21,7 @@ func (d *Dispatcher) Apply(ctx context.Context, ch *v1alpha1.TiktokChannel) erro
 		return err
 	}
 	key := client.ObjectKeyFromObject(ch)
+	d.name(key, ch.UID)
 	wanted := map[sinkKey]bool{}
 	var errs []error
 	for i := range ch.Spec.Sinks {
@@ -42,6 +43,34 @@ func (d *Dispatcher) Forget(ctx context.Context, channel types.NamespacedName) e
 		return err
 	}
 	return d.drop(ctx, channel, nil)
+}
+
+// ForgetUnnamed forgets those of the positions that do not say which channel's they are whose channel is not there, by the UIDs of those that are.
+// It says whether others are left, whose channels Apply has not been called for.
+func (d *Dispatcher) ForgetUnnamed(ctx context.Context, there map[types.UID]bool) (left bool, err error) {
+	if err := d.waitLoaded(ctx); err != nil {
+		return false, err
+	}
+	wanted := map[sinkKey]bool{}
+	d.mu.Lock()
+	for key := range d.stored[unnamed] {
+		wanted[key] = there[key.uid]
+		left = left || there[key.uid]
+	}
+	d.mu.Unlock()
+	return left, d.drop(ctx, unnamed, wanted)
+}
+
+// name gives the channel its positions that do not say whose they are.
+func (d *Dispatcher) name(channel types.NamespacedName, uid types.UID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, state := range d.stored[unnamed] {
+		if key.uid == uid {
+			d.store(channel, key, state)
+			d.unstore(unnamed, key)
+		}
+	}
 }
 
 // ensureWorker returns the sink's worker. A sink that has no position yet gets one, stored before anything is delivered.

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
@@ -32,6 +33,8 @@ const (
 	recheckNamespace = time.Minute
 	// readNamespace bounds one look.
 	readNamespace = 5 * time.Second
+	// recheckUnnamed is the wait for the channels of positions that do not say whose they are.
+	recheckUnnamed = time.Minute
 )
 
 // Reconciler tells a Dispatcher which channels there are. It writes nothing to the API server.
@@ -48,6 +51,9 @@ type Reconciler struct {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	if req.NamespacedName == unnamed {
+		return r.forgetUnnamed(ctx)
+	}
 	var ch v1alpha1.TiktokChannel
 	var again time.Duration
 	err := r.Reader.Get(ctx, req.NamespacedName, &ch)
@@ -65,6 +71,27 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("dispatching events of the channel: %w", err)
 	}
 	return ctrl.Result{RequeueAfter: again}, nil
+}
+
+// forgetUnnamed has positions forgotten that cannot be decoded and whose channels are gone. Those of channels that are there have begun anew, or are
+// about to.
+func (r *Reconciler) forgetUnnamed(ctx context.Context) (result ctrl.Result, err error) {
+	var channels v1alpha1.TiktokChannelList
+	if err := r.Reader.List(ctx, &channels); err != nil {
+		return ctrl.Result{}, fmt.Errorf("looking for the channels of positions that do not name them: %w", err)
+	}
+	there := map[types.UID]bool{}
+	for i := range channels.Items {
+		there[channels.Items[i].UID] = true
+	}
+	left, err := r.Dispatcher.ForgetUnnamed(ctx, there)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("forgetting positions of channels that are gone: %w", err)
+	}
+	if left { // a channel may be deleted before it was applied
+		result.RequeueAfter = recheckUnnamed
+	}
+	return result, nil
 }
 
 // refuses says whether the channel's app does not allow the channel's namespace, and when to look again, if that must be asked for. Only a clear

@@ -106,13 +106,17 @@ type Dispatcher struct {
 	group    sync.WaitGroup
 	workers  map[types.NamespacedName]map[sinkKey]*worker
 	byUID    map[string][]*worker
-	// stored are the positions of sinks for which there is no worker yet.
+	// stored are the positions of sinks for which there is no worker yet; under unnamed, those that do not say which channel's they are, until Apply
+	// or ForgetUnnamed learns it from its UID.
 	stored map[types.NamespacedName]map[sinkKey]eventlog.SinkState
 	// awaited are sinks that have no position yet because the log could not be asked for one, and when they were first seen.
 	awaited map[types.NamespacedName]map[sinkKey]time.Time
 	// abandoned are sinks that are gone, whose states another replica was to forget.
 	abandoned map[sinkKey]struct{}
 }
+
+// unnamed stands in Known for positions that do not say which channel's they are: ForgetUnnamed is for them.
+var unnamed types.NamespacedName
 
 // sinkKey is a sink of one incarnation of a channel.
 type sinkKey struct {
@@ -305,7 +309,8 @@ func (d *Dispatcher) allWorkers() []*worker {
 	return all
 }
 
-// Known lists the channels that have positions or workers. Before Start has loaded them it waits.
+// Known lists the channels that have positions or workers, with an empty name among them if there are positions that do not say whose they are.
+// Before Start has loaded them it waits.
 func (d *Dispatcher) Known(ctx context.Context) ([]types.NamespacedName, error) {
 	if err := d.waitLoaded(ctx); err != nil {
 		return nil, err

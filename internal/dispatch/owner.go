@@ -165,7 +165,7 @@ func (d *Dispatcher) claimState(ctx context.Context, w *worker) (eventlog.SinkSt
 	}
 	w.mu.Unlock()
 	state = inEpoch(state, epoch)
-	state.Writer = d.shared.id
+	state.Namespace, state.Name, state.Writer = w.channel.Namespace, w.channel.Name, d.shared.id // it may not have said whose it is
 	next, err := d.shared.log.AdvanceSink(ctx, state, revision)
 	return state, next, err
 }

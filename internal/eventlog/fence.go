@@ -30,10 +30,7 @@ func (l *Log) LoadSink(ctx context.Context, channelUID, sink string) (state Sink
 	if revision, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
 		return SinkState{}, 0, fmt.Errorf("reading a sink's position: the server names no sequence: %w", err)
 	}
-	if state, err = decodeSink(m.Data); err != nil {
-		state.ChannelUID, state.Sink = channelUID, sink
-		l.startOver(&state, err)
-	}
+	state = l.decoded(m.Data, channelUID, sink)
 	l.beginAnew(&state)
 	events, err := l.js.Stream(ctx, eventsStream) // after the position was read, so that the end is not older than it
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // SinkState is how far a sink of a channel has come. ChannelUID and Sink identify it.
 type SinkState struct {
-	// Namespace and Name of the channel.
+	// Namespace and Name of the channel; "" where the stored position does not say, since it cannot be decoded.
 	Namespace, Name string
 	ChannelUID      string
 	// Sink is the sink's name within the channel.
@@ -120,8 +120,8 @@ func (l *Log) DeleteSink(ctx context.Context, channelUID, sink string) error {
 }
 
 // Sinks lists the state of all sinks. A position beyond the log's end, which a power cut can leave where Fsync is an interval, is moved back
-// to the end, so that no new event is taken for a delivered one. One that cannot be decoded begins anew at the oldest event, if it says whose it is;
-// else it is left out, and an error told.
+// to the end, so that no new event is taken for a delivered one. One that cannot be decoded begins anew at the oldest event; whose it is, its subject
+// says.
 func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 	const doing = "listing sinks"
 	events, err := l.js.Stream(ctx, eventsStream)
@@ -181,27 +181,30 @@ func (l *Log) Sinks(ctx context.Context) ([]SinkState, error) {
 	return states, nil
 }
 
-// listed is the state of a sink as a message has it; known is false if that does not say whose it is.
+// listed is the state of a sink as a message has it; known is false if it is under a subject that no sink has.
 func (l *Log) listed(m *nats.Msg) (state SinkState, known bool) {
-	state, err := decodeSink(m.Data)
-	switch {
-	case state.Namespace == "" || state.Name == "":
-		if err != nil {
-			l.opts.Log.Error(err, "a position does not say which channel's it is, so that its sink may begin as a new one: replay the events that it lacks",
-				"subject", m.Header.Get(jetstream.SubjectHeader))
-		}
+	subject := m.Header.Get(jetstream.SubjectHeader)
+	channelUID, sink, known := sinkOf(subject)
+	if !known {
+		l.opts.Log.Error(nil, "a position is under a subject that no sink has; it is left alone", "subject", subject)
 		return SinkState{}, false
-	case err != nil:
-		l.startOver(&state, err)
 	}
-	return state, true
+	return l.decoded(m.Data, channelUID, sink), true
 }
 
-// startOver has a sink whose position cannot be decoded begin at the oldest event that is kept: better delivered twice than not at all.
-func (l *Log) startOver(state *SinkState, err error) {
-	l.opts.Log.Error(err, "a sink's position is lost; all events that are kept are delivered to it, again if it had them",
-		"channel", state.Namespace+"/"+state.Name, "channelUID", state.ChannelUID, "sink", state.Sink)
-	state.Epoch = l.Epoch()
+// decoded is a sink's stored state. A sink whose position cannot be decoded begins at the oldest event that is kept: better delivered twice than not
+// at all.
+func (l *Log) decoded(value []byte, channelUID, sink string) SinkState {
+	state, err := decodeSink(value, channelUID, sink)
+	if err != nil {
+		log := l.opts.Log.WithValues("channelUID", channelUID, "sink", sink)
+		if state.Name != "" {
+			log = log.WithValues("channel", state.Namespace+"/"+state.Name)
+		}
+		log.Error(err, "a sink's position is lost; all events that are kept are delivered to it, again if it had them")
+		state.Epoch = l.Epoch()
+	}
+	return state
 }
 
 // sinksFilter is for the states of all sinks.
@@ -250,15 +253,16 @@ func dedupe(states []SinkState) []SinkState {
 	return kept
 }
 
-// decodeSink decodes a stored state. With an error, the state has no more than whose it is, as far as that can be decoded.
-func decodeSink(value []byte) (SinkState, error) {
+// decodeSink decodes the stored state of a sink. With an error, it has no more than whose it is, with the channel's name if that can be decoded.
+func decodeSink(value []byte, channelUID, sink string) (SinkState, error) {
 	var wire sinkWire
 	err := json.Unmarshal(value, &wire)
-	s := SinkState{Namespace: wire.Namespace, Name: wire.Name, ChannelUID: wire.ChannelUID, Sink: wire.Sink}
-	if err != nil || s.ChannelUID == "" || s.Sink == "" {
-		if validSink(s.ChannelUID, s.Sink) != nil {
-			s = SinkState{}
-		}
+	own := wire.ChannelUID == channelUID && wire.Sink == sink
+	s := SinkState{ChannelUID: channelUID, Sink: sink}
+	if own && wire.Namespace != "" && wire.Name != "" {
+		s.Namespace, s.Name = wire.Namespace, wire.Name
+	}
+	if err != nil || !own {
 		return s, errors.New("a sink's stored position cannot be decoded")
 	}
 	s.Position.Sequence, s.Behind, s.Epoch, s.Writer, s.Failing = wire.Sequence, wire.Behind, wire.Epoch, wire.Writer, wire.Failing

@@ -85,6 +85,16 @@ func unroutedSubject(app, business string) string {
 
 func sinkSubject(channelUID, sink string) string { return sinksPrefix + channelUID + "." + named(sink) }
 
+// sinkOf is the sink of a position's subject.
+func sinkOf(subject string) (channelUID, sink string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, sinksPrefix)
+	if !ok {
+		return "", "", false
+	}
+	channelUID, sink, ok = strings.Cut(rest, ".")
+	return channelUID, sink, ok && isToken(channelUID) && isToken(sink) // Kubernetes admits no other names of sinks
+}
+
 func deadSubject(channelUID, sink string) string { return deadPrefix + channelUID + "." + named(sink) }
 
 // channelOf is the channel of an event's subject.
