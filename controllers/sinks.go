@@ -39,6 +39,7 @@ func ResolveSinks(reader client.Reader, options ...SinkOption) SinkResolver {
 			service *sink.ServiceNotFoundError
 			secret  *sink.SecretNotFoundError
 			invalid *sink.InvalidError
+			refused *sink.ForbiddenError
 		)
 		switch {
 		case errors.As(err, &service):
@@ -47,6 +48,8 @@ func ResolveSinks(reader client.Reader, options ...SinkOption) SinkResolver {
 			return v1alpha1.ReasonSinkSecretNotFound, err
 		case errors.As(err, &invalid):
 			return v1alpha1.ReasonSinkInvalid, err
+		case errors.As(err, &refused):
+			return v1alpha1.ReasonSinkNotReadable, err
 		}
 		return "", err
 	}

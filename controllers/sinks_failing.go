@@ -55,7 +55,7 @@ func (p *pass) announceSinks(before *metav1.Condition) {
 		switch was := toldFailing(before, s.Name); {
 		case s.State == v1alpha1.SinkFailing && !was:
 			p.event(corev1.EventTypeWarning, v1alpha1.EventSinkFailing, "Deliver",
-				"Sink %q has failed for more than a minute. %s Its events are kept and tried again.", s.Name, s.Message)
+				"Sink %q has taken no event for more than a minute. %s Its events are kept and tried again.", s.Name, s.Message)
 		case s.State == v1alpha1.SinkHealthy && was:
 			p.event(corev1.EventTypeNormal, v1alpha1.EventSinkRecovered, "Deliver", "Sink %q takes events again.", s.Name)
 		}

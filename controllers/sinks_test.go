@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -8,8 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -65,6 +70,47 @@ func TestForbiddenAddressShowsInTheCondition(t *testing.T) {
 	b.edit(func(ch *v1alpha1.TiktokChannel) { ch.Spec.Sinks[0].URI = "https://example.com/latest/" })
 	b.reconcile()
 	b.want(v1alpha1.SinksResolvedCondition, metav1.ConditionTrue, v1alpha1.ReasonSinksResolved)
+}
+
+// refusing is an API server that lets nothing be read, as without a Role.
+type refusing struct {
+	client.Reader
+	refuses bool
+}
+
+func (r *refusing) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if r.refuses {
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, key.Name, errors.New("no Role"))
+	}
+	return r.Reader.Get(ctx, key, obj, opts...)
+}
+
+// A sink that the manager may not look up is told of as the others that are not resolved; the channel's other conditions are kept up all the same.
+func TestASinkThatMayNotBeReadShowsInTheCondition(t *testing.T) {
+	b := connected(t, func(ch *v1alpha1.TiktokChannel) {
+		ch.Spec.Sinks = []v1alpha1.Sink{{Name: "a", Ref: &v1alpha1.SinkReference{Name: "receiver"}}}
+	})
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.ch.Namespace, Name: "receiver"},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+	}
+	if err := k8s.Create(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+	reader := &refusing{Reader: k8s, refuses: true}
+	b.r.ResolveSink = ResolveSinks(reader)
+	b.reconcile()
+	b.want(v1alpha1.SinksResolvedCondition, metav1.ConditionFalse, v1alpha1.ReasonSinkNotReadable)
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.ReasonSinkNotReadable)
+	b.want(v1alpha1.TokenFreshCondition, metav1.ConditionTrue, v1alpha1.ReasonTokenFresh)
+	message := meta.FindStatusCondition(reload(t, b.ch).Status.Conditions, v1alpha1.SinksResolvedCondition).Message
+	if !strings.Contains(message, `Sink "a": the operator may not read the Service `+b.ch.Namespace+`/receiver: services "receiver" is forbidden`) {
+		t.Errorf("the message is %q", message)
+	}
+	reader.refuses = false
+	b.reconcile()
+	b.want(v1alpha1.SinksResolvedCondition, metav1.ConditionTrue, v1alpha1.ReasonSinksResolved)
+	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 }
 
 // Hostile addresses in a uri, each refused with its reason: by the schema in the answer to whoever applies the channel, else by the manager in the

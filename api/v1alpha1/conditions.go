@@ -103,10 +103,12 @@ const (
 	ReasonSinkServiceNotFound = "SinkServiceNotFound"
 	// ReasonSinkSecretNotFound: a sink's signing or bearer token Secret, or its key, does not exist.
 	ReasonSinkSecretNotFound = "SinkSecretNotFound"
+	// ReasonSinkNotReadable: the manager may not read a sink's Service or Secret; the message says which.
+	ReasonSinkNotReadable = "SinkNotReadable"
 	// ReasonSinkInvalid: a sink cannot be used as it is described; the message says why.
 	ReasonSinkInvalid = "SinkInvalid"
 	// ReasonSinkFailing: a sink has taken no event for more than a minute; the message says which, and why, such as the address that its name
-	// leads to and may not. The channel stays Ready: its events are kept and tried again.
+	// leads to and may not, or the Secret that the webhook deployment may not read. The channel stays Ready: its events are kept and tried again.
 	ReasonSinkFailing = "SinkFailing"
 )
 

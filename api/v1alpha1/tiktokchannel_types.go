@@ -317,7 +317,8 @@ type SinkState string
 const (
 	// SinkHealthy: the sink takes events again.
 	SinkHealthy SinkState = "Healthy"
-	// SinkFailing: every attempt at the sink has failed for more than a minute. Its events are kept, and tried again.
+	// SinkFailing: every attempt at the sink has failed for more than a minute, or none was possible because the operator may not read its Service or
+	// Secret. Its events are kept, and tried again.
 	SinkFailing SinkState = "Failing"
 )
 

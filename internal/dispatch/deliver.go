@@ -59,6 +59,8 @@ type result struct {
 	retryAfter time.Duration
 	// target is where it went, for the log; "" if nowhere.
 	target string
+	// forbidden is what the operator may not read, of what is unread for that; "" if the API server could not be asked.
+	forbidden string
 	// trace is the id of the event's trace, for the log.
 	trace string
 	// status is what it answered; 0 if nothing.

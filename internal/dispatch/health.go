@@ -23,6 +23,9 @@ type health struct {
 	restored bool
 	// unread says that the API server did not tell where the sink is, or with what credentials. The sink is not failing, but not asked either.
 	unread bool
+	// forbidden is what the operator may not read of that, and forbiddenSince is since when the API server has said so each time that it was asked.
+	forbidden      string
+	forbiddenSince time.Time
 	// While the sink is down, one attempt is made at a time, at retryAt.
 	probes  int
 	retryAt time.Time
@@ -59,7 +62,7 @@ func (h *health) failed(lane, problem string, now time.Time, probe bool, wait fu
 	if !h.failing() {
 		h.since, h.good = now, time.Time{}
 	}
-	h.problem, h.unread = problem, false
+	h.problem, h.unread, h.forbidden, h.forbiddenSince = problem, false, "", time.Time{}
 	wasDown := h.down()
 	if !wasDown {
 		if h.lanes == nil {
@@ -73,8 +76,28 @@ func (h *health) failed(lane, problem string, now time.Time, probe bool, wait fu
 	}
 }
 
-// postponed notes that the sink could not be asked, and when that is tried again.
-func (h *health) postponed(until time.Time) { h.unread, h.retryAt = true, until }
+// postponed notes that the sink could not be asked, and when that is tried again; and what the operator may not read, if it is for that.
+func (h *health) postponed(now, until time.Time, forbidden string) {
+	h.unread, h.retryAt, h.forbidden = true, until, forbidden
+	switch {
+	case forbidden == "":
+		h.forbiddenSince = time.Time{}
+	case h.forbiddenSince.IsZero():
+		h.forbiddenSince, h.good = now, time.Time{}
+	}
+}
+
+// trouble says in a sentence what has kept the sink from taking events for long enough to tell of it, and since when; "" if nothing has.
+func (h *health) trouble(now time.Time) (problem string, since time.Time) {
+	switch {
+	case h.forbidden != "" && now.Sub(h.forbiddenSince) > failingAfter:
+		return forbiddenPrefix + h.forbidden + ".", h.forbiddenSince
+	case h.failing() && now.Sub(h.since) > failingAfter:
+		return "Every attempt fails: " + h.problem + ".", h.since
+	default:
+		return "", time.Time{}
+	}
+}
 
 // ended notes how an attempt ended, unless it was given up.
 func (w *worker) ended(o outcome) {

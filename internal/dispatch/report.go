@@ -26,7 +26,7 @@ import (
 const FieldManager = "tiktok-operator-sinks"
 
 const (
-	// failingAfter is for how long every attempt must have failed before a sink is reported as failing.
+	// failingAfter is for how long every attempt must have failed, or been impossible, before a sink is reported as failing.
 	failingAfter = time.Minute
 	// reportInterval is how often turns are looked for; a channel is written at most every writeInterval.
 	reportInterval = 5 * time.Second
@@ -35,6 +35,8 @@ const (
 	reportTimeout = 10 * time.Second
 	// maxReport is as long as a message in the status may be, in bytes.
 	maxReport = 256
+	// forbiddenPrefix begins the message of a sink for which the operator may not read what it needs.
+	forbiddenPrefix = "No attempt is possible: "
 )
 
 // Reporter writes into the status of channels which sinks fail and which have recovered. It writes turns only: nothing while all goes on as it
@@ -159,14 +161,17 @@ func sinkStatuses(ch *v1alpha1.TiktokChannel, workers []*worker, now time.Time) 
 	return all
 }
 
-// turned changes a status if the sink has turned.
+// turned changes a status if the sink has turned, or if what is told of it is mended and something else is wrong.
 func (w *worker) turned(status *v1alpha1.SinkStatus, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := &w.health
+	problem, since := h.trouble(now)
 	switch failing := status.State == v1alpha1.SinkFailing; {
-	case !failing && h.failing() && now.Sub(h.since) > failingAfter:
-		status.State, status.Since, status.Message = v1alpha1.SinkFailing, seconds(h.since), short("Every attempt fails: "+h.problem+".")
+	case !failing && problem != "":
+		status.State, status.Since, status.Message = v1alpha1.SinkFailing, seconds(since), short(problem)
+	case failing && problem != "" && strings.HasPrefix(problem, forbiddenPrefix) != strings.HasPrefix(status.Message, forbiddenPrefix):
+		status.Message = short(problem)
 	case failing && !h.failing() && !h.good.IsZero():
 		status.State, status.Since, status.Message = v1alpha1.SinkHealthy, seconds(h.good), "The sink takes events again."
 	}

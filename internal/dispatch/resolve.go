@@ -57,9 +57,13 @@ var errChanged = errors.New("the sink was changed")
 func unresolved(err error) result {
 	r := result{outcome: outcomeUnresolved, problem: err.Error()}
 	var unread *unreadError
+	var forbidden *sink.ForbiddenError
 	switch {
 	case errors.As(err, &unread):
 		r.outcome, r.retryAfter = outcomeUnread, unread.again
+		if errors.As(err, &forbidden) {
+			r.forbidden = forbidden.Problem()
+		}
 	case errors.Is(err, context.Canceled), errors.Is(err, errChanged):
 		r.outcome = outcomeCancelled
 	}

@@ -84,7 +84,8 @@ func (w *worker) postpone(c *config, l *lane, r result) {
 	if r.status != 0 {
 		w.succeeded(r) // it is there
 	} else {
-		w.health.postponed(w.d.opts.Clock.Now().Add(r.retryAfter))
+		now := w.d.opts.Clock.Now()
+		w.health.postponed(now, now.Add(r.retryAfter), r.forbidden)
 		w.shed()
 	}
 	w.wait(l, r.retryAfter)

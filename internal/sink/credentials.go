@@ -3,7 +3,6 @@ package sink
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -76,7 +75,7 @@ func credential(
 			missing.Problem = "does not exist: create it with the " + what
 			return nil, missing
 		}
-		return nil, fmt.Errorf("reading Secret %s/%s of sink %q: %w", namespace, ref.Name, sink, err)
+		return nil, unread(sink, "Secret", namespace, ref.Name, err)
 	}
 	if len(bytes.TrimSpace(secret.Data[ref.Key])) == 0 {
 		missing.Problem = "is missing or empty: put the " + what + " there"

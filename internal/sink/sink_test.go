@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -129,5 +131,28 @@ func TestUnreachableAPIServerIsNotAMissingService(t *testing.T) {
 	var missing *sink.ServiceNotFoundError
 	if !errors.Is(err, away) || errors.As(err, &missing) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// What the API server refuses is told as what it is, and with what it says.
+func TestForbiddenIsNeitherMissingNorAway(t *testing.T) {
+	no := apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "x", errors.New("no Role"))
+	c := interceptor.NewClient(reader().(client.WithWatch), interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return no
+		},
+	})
+	ch := &v1alpha1.TiktokChannel{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "ch"}}
+	keys := &v1alpha1.SecretKeyReference{Name: "keys", Key: "key"}
+	for what, s := range map[string]v1alpha1.Sink{
+		"Service ns/one": {Name: "s", Ref: &v1alpha1.SinkReference{Name: "one"}},
+		"Secret ns/keys": {Name: "s", URI: "https://example.com/", BearerTokenSecretRef: keys},
+	} {
+		_, err := sink.Resolve(t.Context(), c, ch, &s)
+		var forbidden *sink.ForbiddenError
+		want := `Sink "s": the operator may not read the ` + what + `: things "x" is forbidden: no Role.`
+		if !errors.As(err, &forbidden) || !apierrors.IsForbidden(err) || sink.WaitsForPerson(err) || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }
