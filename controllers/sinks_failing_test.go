@@ -73,7 +73,8 @@ func TestFailingSinksAreToldAndLeaveTheChannelReady(t *testing.T) {
 	b.reconcile()
 	b.want(v1alpha1.SinksResolvedCondition, metav1.ConditionFalse, v1alpha1.ReasonSinkFailing)
 	b.want(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
-	if told := b.told(); !strings.Contains(told, `Warning SinkFailing Sink "a" has taken no event for more than a minute. Every attempt fails: it answered 503.`) || strings.Contains(told, "\n") {
+	const failing = `Warning SinkFailing Sink "a" has taken no event for more than a minute. Every attempt fails: it answered 503.`
+	if told := b.told(); !strings.Contains(told, failing) || strings.Contains(told, "\n") {
 		t.Errorf("told: %s", told)
 	}
 	if m := condition().Message; !strings.Contains(m, `Sink "a": Every attempt fails: it answered 503.`) {

@@ -87,8 +87,8 @@ func (r *rig) positions() (names []string) {
 	return names
 }
 
-// A sink whose position is garbage, of which only the subject says whose it is, gets all events that are kept, and the other sinks what they lack. What
-// is left of sinks and channels that are gone is forgotten, whatever is looked at first.
+// A sink whose position is garbage, of which only the subject says whose it is, gets all events that are kept, and the other sinks what they lack.
+// What is left of sinks and channels that are gone is forgotten, whatever is looked at first.
 func TestAPositionThatIsGarbageLosesNoEvent(t *testing.T) {
 	channel := types.NamespacedName{Namespace: "ns", Name: "ch"}
 	for name, order := range map[string][]types.NamespacedName{

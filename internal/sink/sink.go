@@ -42,8 +42,8 @@ type Target struct {
 // Origin is the URL's scheme, host and port: what may be logged of it.
 func (t Target) Origin() string { return t.URL.Scheme + "://" + t.URL.Host }
 
-// Resolve finds a sink's target. Errors: *ServiceNotFoundError, *SecretNotFoundError and *InvalidError, which wait for a person, and *ForbiddenError are
-// sentences for a condition; any other means that the API server could not be asked.
+// Resolve finds a sink's target. Errors: *ServiceNotFoundError, *SecretNotFoundError and *InvalidError, which wait for a person, and *ForbiddenError
+// are sentences for a condition; any other means that the API server could not be asked.
 func Resolve(ctx context.Context, reader client.Reader, ch *v1alpha1.TiktokChannel, s *v1alpha1.Sink) (Target, error) {
 	var t Target
 	var err error
