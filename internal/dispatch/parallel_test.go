@@ -109,6 +109,34 @@ func TestOneConversationHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+// TestTwoConversationsHoldUpNoOther: one hangs, with its next events in memory, and another one's failure is the last that was heard of the sink.
+func TestTwoConversationsHoldUpNoOther(t *testing.T) {
+	release := make(chan struct{})
+	rc := newReceiver(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("Ce-Subject") {
+		case "c0":
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		case "c1":
+			w.WriteHeader(500)
+		}
+	})
+	r := newRig(t, nil)
+	s := sinkOf("s", rc.URL)
+	s.Delivery.Timeout.Duration = 5 * time.Minute
+	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 10*time.Millisecond, 10*time.Millisecond
+	r.apply(channelWith(s))
+	r.put(uid, "first", 18)
+	eventually(t, "the third conversation", func() bool { return len(rc.got()) == 6 })
+	tried := rc.tried()
+	eventually(t, "two more failures", func() bool { return rc.tried() >= tried+2 })
+	r.put(uid, "second", 3)
+	eventually(t, "what follows in the third conversation", func() bool { return len(rc.got()) == 7 })
+	close(release)
+}
+
 func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 	var up atomic.Bool
 	rc := newReceiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) {

@@ -86,7 +86,7 @@ func (w *worker) head(ctx context.Context, l *lane, probe bool) (*eventlog.Store
 	if !w.mayWork() || (w.health.down() && !probe) {
 		return nil, nil
 	}
-	if len(l.queue) == 0 && !l.finished() && !w.fill(ctx, l, w.laneBatch()) {
+	if len(l.queue) == 0 && !l.finished() && !w.fill(ctx, l, w.laneBatch(l)) {
 		return nil, nil
 	}
 	if len(l.queue) == 0 || !w.mayWork() {
@@ -95,10 +95,10 @@ func (w *worker) head(ctx context.Context, l *lane, probe bool) (*eventlog.Store
 	return l.queue[0], w.config
 }
 
-// laneBatch is how many events of a lane are read at once. Of a sink that has not shown that it takes events, the first is needed only. w.mu is
-// held.
-func (w *worker) laneBatch() int {
-	if !w.flows {
+// laneBatch is how many events of a lane are read at once. Of a sink that has not shown that it takes events, and where the first one failed, that
+// one is needed only. w.mu is held.
+func (w *worker) laneBatch(l *lane) int {
+	if !w.flows || l.attempts > 0 {
 		return 1
 	}
 	return laneBatch

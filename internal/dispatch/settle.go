@@ -34,11 +34,12 @@ func (w *worker) settle(ctx context.Context, c *config, l *lane, event *eventlog
 		w.succeeded(r)
 	} else {
 		minimum, maximum := c.sink.BackoffBounds()
-		w.flows = false
 		w.health.failed(l.key, r.problem, now, probe, func(probes int) time.Duration {
 			return backoff(probes, minimum, maximum, r.retryAfter, w.d.random())
 		})
+		// One conversation's failures say nothing of others, not even where another one hangs and nothing else shows that the sink takes events.
 		if w.health.down() {
+			w.flows = false
 			w.shed()
 		}
 	}

@@ -67,7 +67,7 @@ type worker struct {
 	inFlight int
 	// queued says that the worker waits for its turn at a place for one more attempt, and granted that it has got one.
 	queued, granted bool
-	// flows says that the last attempt showed the sink alive, since it was configured.
+	// flows says that an attempt has shown the sink alive since it was configured, or was down.
 	flows bool
 	// nextRetry is when the first of the waiting lanes is ready again.
 	nextRetry     time.Time
