@@ -30,13 +30,14 @@ help: ## Show this list.
 		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-# Several tests build binaries and start them. Without anything in the build cache each would compile Kubernetes' libraries at once, and time out:
-# hence they are built before.
+# Several tests start the binaries. They are linked once, and again only after a change. Without anything in the build cache each test would
+# otherwise compile Kubernetes' libraries at once, and time out.
 .PHONY: test
 test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -v'
 	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
 		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
-		{ [ "$(PKG)" != ./... ] || go build $(addprefix ./cmd/,$(binaries)) ./hack/demo; } && \
+		{ [ "$(PKG)" != ./... ] || { go build -buildvcs=false -o bin/built/ $(addprefix ./cmd/,$(binaries)) ./hack/demo && \
+			export BUILT_PROGRAMS='$(CURDIR)/bin/built'; }; } && \
 		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(PKG)
 	@[ "$(PKG)" != ./... ] || $(MAKE) --no-print-directory client gitops
 

@@ -62,10 +62,8 @@ func openStage(t *testing.T) *stage {
 	}
 	observe(t)
 	dir := t.TempDir()
-	build := command(t, "go", "build", "-buildvcs=false", "-o", dir, "./hack/demo", "./cmd/kubectl-tiktok")
-	build.Dir = top
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := program.Build(t.Context(), dir, []string{"demo", "kubectl-tiktok"}); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := exec.LookPath("jq"); err != nil {
 		gojq, err := command(t, filepath.Join(top, "hack", "tools", "ensure.sh"), "gojq").Output()
