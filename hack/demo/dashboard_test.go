@@ -49,7 +49,7 @@ func TestDashboardShowsTheTour(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	must(t, "opening the stage", g.open(ctx))
+	open(ctx, t, g.stage)
 	prometheus := startPrometheus(ctx, t, g, binary)
 	must(t, "create", g.create(ctx))
 	must(t, "authorize", g.authorize(ctx))

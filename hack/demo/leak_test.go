@@ -39,7 +39,7 @@ func TestNothingLeaks(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	must(t, "opening the stage", g.open(ctx))
+	open(ctx, t, g.stage)
 	g.sink.seen = w.request
 	w.secret("app secret", appSecret)
 	w.watch(ctx, g.k8s)

@@ -33,32 +33,33 @@ import (
 // TestRolesAreExact takes the tour with the manager and the webhook as their ServiceAccounts, with the roles of config/rbac and nothing else,
 // and reads the API server's audit log: nothing that they asked for was forbidden, and nothing that the roles grant was not needed.
 func TestRolesAreExact(t *testing.T) {
-	t.Parallel() // it waits more than it works
 	rolesAreExact(t, everywhere)
 }
 
 // TestRolesInNamedNamespacesAreExact is the same for an operator that serves one namespace only.
 func TestRolesInNamedNamespacesAreExact(t *testing.T) {
-	t.Setenv("TIKTOK_OPERATOR_WATCH_NAMESPACES", metav1.NamespaceDefault)
-	rolesAreExact(t, inDefault)
+	rolesAreExact(t, inDefault, "TIKTOK_OPERATOR_WATCH_NAMESPACES="+metav1.NamespaceDefault)
 }
 
-func rolesAreExact(t *testing.T, roles func(binary string) ([]role, error)) {
+func rolesAreExact(t *testing.T, roles func(binary string) ([]role, error), env ...string) {
 	t.Helper()
 	if os.Getenv("KUBECONFIG") != "" {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
+	t.Parallel() // it waits more than it works
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	audit := filepath.Join(t.TempDir(), "audit.log")
-	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{tokenLife: 20 * time.Second, logLevel: "info", audit: audit, confine: confined(roles)}}}
+	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{
+		tokenLife: 20 * time.Second, logLevel: "info", audit: audit, confine: confined(roles), env: env,
+	}}}
 	closed := false
 	t.Cleanup(func() {
 		if err := g.close(); err != nil && !closed {
 			t.Error(err)
 		}
 	})
-	must(t, "opening the stage", g.open(ctx))
+	open(ctx, t, g.stage)
 	must(t, "create", g.create(ctx))
 	must(t, "a sink that is a Service, and namespaces by label", further(ctx, g))
 	for range 2 { // the second time repeats an Event

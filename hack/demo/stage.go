@@ -43,8 +43,8 @@ type settings struct {
 	// confine, if it is set, makes what the ServiceAccounts of the manager and the webhook may do, and the two run as them. Otherwise they
 	// may do everything.
 	confine func(context.Context, client.Client) error
-	// webhook are further arguments of the webhook binary.
-	webhook []string
+	// webhook are further arguments of the webhook binary, env further variables of the processes' environment.
+	webhook, env []string
 }
 
 // stage is everything that the demo runs. close takes it down in reverse.
@@ -244,7 +244,7 @@ func (s *stage) startProcesses(ctx context.Context) error {
 
 // start runs one of the binaries, with its output in a file.
 func (s *stage) start(name string, args ...string) error {
-	p, err := program.Start(filepath.Join(s.dir, name), filepath.Join(s.dir, "logs", name+".log"), args...)
+	p, err := program.StartWith(s.env, filepath.Join(s.dir, name), filepath.Join(s.dir, "logs", name+".log"), args...)
 	if err != nil {
 		return err
 	}

@@ -76,6 +76,7 @@ func TestTraces(t *testing.T) {
 	if os.Getenv("KUBECONFIG") != "" {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
+	t.Parallel() // it waits more than it works
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	spans := &collected{}
@@ -89,7 +90,7 @@ func TestTraces(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	must(t, "opening the stage", g.open(ctx))
+	open(ctx, t, g.stage)
 	told := map[string]string{} // by the event's id, the place that the sink was told of
 	var mu sync.Mutex
 	g.sink.seen = func(r *http.Request, _ []byte) {
