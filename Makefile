@@ -36,7 +36,7 @@ help: ## Show this list.
 test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -v'
 	@KUBEBUILDER_ASSETS=$$(hack/controlplane/ensure.sh) && export KUBEBUILDER_ASSETS && \
 		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
-		{ [ "$(PKG)" != ./... ] || { go build -buildvcs=false -o bin/built/ $(addprefix ./cmd/,$(binaries)) ./hack/demo && \
+		{ [ "$(PKG)" != ./... ] || { go build -buildvcs=false -o bin/built/ $(addprefix ./cmd/,$(binaries)) ./hack/demo ./test/nats-server && \
 			export BUILT_PROGRAMS='$(CURDIR)/bin/built'; }; } && \
 		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(PKG)
 	@[ "$(PKG)" != ./... ] || $(MAKE) --no-print-directory client gitops

@@ -23,14 +23,14 @@ type external struct {
 }
 
 // openNATS starts so many servers. What comes back is to be closed, also after an error.
-func openNATS(ctx context.Context, dir string, count int) (*external, error) {
+func openNATS(ctx context.Context, binary, dir string, count int) (*external, error) {
 	e := &external{network: newNetwork()}
 	ports, err := program.Ports(3 * count)
 	if err != nil {
 		return e, err
 	}
 	for i := range count {
-		e.servers = append(e.servers, newNATS(fmt.Sprintf("nats-%d", i), dir, ports[i], ports[count+i]))
+		e.servers = append(e.servers, newNATS(binary, fmt.Sprintf("nats-%d", i), dir, ports[i], ports[count+i]))
 	}
 	for i, n := range e.servers {
 		if count > 1 {

@@ -27,13 +27,6 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == NATSCommand {
-		if err := ServeNATS(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
 	flag.Parse()
 	if given := flag.Lookup("test.parallel"); given.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
 		_ = flag.Set("test.parallel", "4") // the tests wait for a good part of their time
@@ -52,7 +45,7 @@ func runSuite(m *testing.M) (_ int, err error) {
 		return 1, fmt.Errorf("making a directory: %w", err)
 	}
 	defer os.RemoveAll(binaries)
-	if err := program.Build(context.Background(), binaries, []string{"webhook"}); err != nil {
+	if err := program.Build(context.Background(), binaries, []string{"webhook", "nats-server"}); err != nil {
 		return 1, err
 	}
 	var stop func() error

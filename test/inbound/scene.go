@@ -27,7 +27,7 @@ const (
 // Options of a run.
 type Options struct {
 	Cluster Cluster
-	// Binaries is the directory that holds the webhook binary, Dir one that the run may fill.
+	// Binaries is the directory that holds the webhook and nats-server binaries, Dir one that the run may fill.
 	Binaries, Dir string
 	// Events in all, of so many conversations.
 	Events, Conversations int
@@ -108,7 +108,7 @@ func (s *scene) open(ctx context.Context, f Fault) (err error) {
 	}
 	storage := "--data-dir=" + s.data()
 	if f.servers > 0 {
-		if s.nats, err = openNATS(ctx, s.dir, f.servers); err != nil {
+		if s.nats, err = openNATS(ctx, filepath.Join(s.o.Binaries, "nats-server"), s.dir, f.servers); err != nil {
 			return err
 		}
 		storage = "--nats-url=" + s.nats.urls(nil)

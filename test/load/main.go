@@ -21,7 +21,6 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/tiktok-operator/tiktok-operator/test/inbound"
 	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
@@ -46,14 +45,12 @@ type options struct {
 }
 
 func main() {
-	for command, run := range map[string]func([]string) error{bareCommand: runBare, inbound.NATSCommand: inbound.ServeNATS} {
-		if len(os.Args) > 1 && os.Args[1] == command {
-			if err := run(os.Args[2:]); err != nil {
-				fmt.Fprintf(os.Stderr, "%s: %v\n", command, err)
-				os.Exit(1)
-			}
-			return
+	if len(os.Args) > 1 && os.Args[1] == bareCommand {
+		if err := runBare(os.Args[2:]); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", bareCommand, err)
+			os.Exit(1)
 		}
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	o, err := parse(os.Args[1:])
@@ -155,7 +152,7 @@ func run(ctx context.Context, o options) (err error) {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
 	say("Building the binaries")
-	if err := program.Build(ctx, dir, []string{"manager", "webhook"}); err != nil {
+	if err := program.Build(ctx, dir, []string{"manager", "webhook", "nats-server"}); err != nil {
 		return fmt.Errorf("the load suite runs from the checkout's top: %w", err)
 	}
 	rep := newReport()

@@ -22,7 +22,7 @@ const module = "github.com/tiktok-operator/tiktok-operator"
 const Built = "BUILT_PROGRAMS"
 
 // others are the binaries that are not in cmd.
-var others = map[string]string{"demo": "/hack/demo"}
+var others = map[string]string{"demo": "/hack/demo", "nats-server": "/test/nats-server"}
 
 // Build makes binaries in dir; or it has them from the folder that Built names. It must run inside the checkout.
 // extra are arguments of go build, such as -race.
