@@ -146,6 +146,7 @@ func TestSecretThatMayNotBeRead(t *testing.T) {
 
 // TestRefusalIsAnnouncedOnce: not again while it lasts, nor after a restart, nor while TikTok is away in between, nor when a write met a conflict.
 func TestRefusalIsAnnouncedOnce(t *testing.T) {
+	const twoChecks = 2*checkAppEvery + time.Minute
 	b := healthy(t)
 	b.sim.SetAppSecret("new")
 	b.clock.Step(checkAppEvery)
@@ -159,7 +160,7 @@ func TestRefusalIsAnnouncedOnce(t *testing.T) {
 	})
 	b.pass()
 	b.announced(v1alpha1.ReasonCredentialsRefused, 0) // nobody can see it yet
-	b.run(time.Hour, b.app)
+	b.run(twoChecks, b.app)
 	if conflicts != 2 {
 		t.Errorf("%d conflicts, want 2", conflicts)
 	}
@@ -167,16 +168,16 @@ func TestRefusalIsAnnouncedOnce(t *testing.T) {
 	b.forgetCounts()
 
 	b.restart()
-	b.run(time.Hour, b.app)
+	b.run(twoChecks, b.app)
 	b.network.silent = true
-	b.run(time.Hour, b.app)
+	b.run(twoChecks, b.app)
 	b.network.silent = false
-	b.run(time.Hour, b.app)
+	b.run(twoChecks, b.app)
 	b.want(v1alpha1.CredentialsValidCondition, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRefused)
 	b.announced(v1alpha1.ReasonCredentialsRefused, 0)
 
 	b.put(nil) // another fault is other news
-	b.run(time.Hour, b.app)
+	b.run(twoChecks, b.app)
 	b.announced(v1alpha1.ReasonSecretNotFound, 1)
 }
 
