@@ -13,6 +13,10 @@ IMAGE     ?= $(REGISTRY)/$(BINARY):$(VERSION)
 KUBECTL   ?= kubectl
 DOCKER    ?= docker
 
+# The packages that take longest begin first, in this order: else the last of them would run when all others have ended.
+long := $(addprefix ./,hack/demo test/inbound test/docs controllers internal/dispatch test/faults \
+	internal/eventlog internal/messagingapi internal/ingest)
+
 binaries := $(notdir $(wildcard cmd/*))
 images := manager webhook tiktok-simulator
 archs = $(or $(ARCH),$(shell go env GOARCH))
@@ -38,7 +42,7 @@ test: ## Run the tests on a real API server. PKG=./internal/token ARGS='-run X -
 		race=$$(hack/race.sh) && { [ -n "$$race" ] || export CGO_ENABLED=0; } && \
 		{ [ "$(PKG)" != ./... ] || { go build -buildvcs=false -o bin/built/ $(addprefix ./cmd/,$(binaries)) ./hack/demo ./test/nats-server && \
 			export BUILT_PROGRAMS='$(CURDIR)/bin/built'; }; } && \
-		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(PKG)
+		go test $$race -p $(PARALLEL) -timeout 20m $(ARGS) $(if $(filter ./...,$(PKG)),$(long)) $(PKG)
 	@[ "$(PKG)" != ./... ] || $(MAKE) --no-print-directory client gitops
 
 .PHONY: client
