@@ -55,7 +55,7 @@ func (w *worker) audit(ctx context.Context, oldest uint64) {
 
 // auditAhead counts what was not read ahead yet. w.mu is held, but not during the counting.
 func (w *worker) auditAhead(ctx context.Context) {
-	from, before := w.position, w.waiting.pending
+	from, before := w.position, w.waiting.waits()
 	var n eventlog.Backlog
 	var err error
 	w.mu.Unlock()
@@ -65,7 +65,7 @@ func (w *worker) auditAhead(ctx context.Context) {
 		return
 	}
 	if gone := before - min(before, n.Count); gone > 0 {
-		w.waiting.pending -= min(w.waiting.pending, gone)
+		w.waiting.pending -= int64(min(w.waiting.waits(), gone))
 		w.lose(gone)
 	}
 }

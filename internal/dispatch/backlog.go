@@ -2,49 +2,70 @@ package dispatch
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
-// Pauses between two counts of a backlog that grew while it was counted.
+// Pauses between two counts of a backlog that grew while it was counted, or that the log could not count.
 const (
-	minRecount = 10 * time.Millisecond
-	maxRecount = time.Second
+	minRecount  = 10 * time.Millisecond
+	maxRecount  = time.Second
+	failRecount = 30 * time.Second
 )
 
 // waiting is what is known of the events that were not read ahead yet, for the metrics. They are counted once, when there is a first event;
 // from then on it goes by what the log tells and what is read.
 type waiting struct {
-	pending uint64
+	// pending is below zero for a moment where events were read before the log told of them.
+	pending int64
 	// through is the sequence up to which pending was counted, not told.
 	through uint64
 	counted bool
-	// told are the events that the log told of while they were being counted, and taken is how many were read.
-	told     []uint64
-	taken    uint64
-	counting bool
+	// newest is the newest event that the log told of, and early are newer ones that were read already.
+	newest uint64
+	early  map[uint64]struct{}
+	// told are the events that the log told of while they were being counted, and taken those that were read.
+	told, taken []uint64
+	counting    bool
 	// stop ends the counting.
 	stop context.CancelFunc
 }
 
+// maxEarly bounds what is remembered of events that the log may never tell of.
+const maxEarly = 1000
+
 // tell adds an event that the log told of.
 func (b *waiting) tell(sequence uint64) {
-	if sequence > b.through {
-		b.pending++
-	}
+	b.newest = max(b.newest, sequence)
 	if b.counting {
 		b.told = append(b.told, sequence)
+	}
+	if _, early := b.early[sequence]; early {
+		delete(b.early, sequence)
+	} else if sequence > b.through {
+		b.pending++
 	}
 }
 
 // take removes an event that was read.
-func (b *waiting) take() {
-	b.pending -= min(b.pending, 1)
+func (b *waiting) take(sequence uint64) {
 	if b.counting {
-		b.taken++
+		b.taken = append(b.taken, sequence)
 	}
+	if sequence <= max(b.newest, b.through) {
+		b.pending--
+		return
+	}
+	if b.early == nil || len(b.early) >= maxEarly {
+		b.early = map[uint64]struct{}{}
+	}
+	b.early[sequence] = struct{}{}
 }
+
+// waits is how many events wait.
+func (b *waiting) waits() uint64 { return uint64(max(b.pending, 0)) }
 
 // none says that all are read.
 func (b *waiting) none() { b.pending = 0 }
@@ -57,13 +78,29 @@ func (b *waiting) cancel() {
 
 // settle takes over a count.
 func (b *waiting) settle(n eventlog.Backlog) {
-	pending := n.Count
+	told := map[uint64]bool{}
 	for _, sequence := range b.told {
-		if sequence > n.Through {
-			pending++
+		told[sequence] = true
+	}
+	b.pending = int64(n.Count)
+	for _, sequence := range b.taken {
+		_, early := b.early[sequence]
+		switch {
+		case sequence <= n.Through:
+			b.pending--
+		case told[sequence]:
+			delete(told, sequence)
+		case !early: // it will be told of
+			b.pending--
 		}
 	}
-	b.pending, b.through, b.counted = pending-min(pending, b.taken), n.Through, n.Exact
+	for sequence := range told {
+		if sequence > n.Through {
+			b.pending++
+		}
+	}
+	maps.DeleteFunc(b.early, func(sequence uint64, _ struct{}) bool { return sequence <= n.Through })
+	b.through, b.counted = n.Through, n.Exact
 }
 
 // backlog is how many events wait, and since when the oldest of those that are known does; zero if there is none.
@@ -74,7 +111,7 @@ func (w *worker) backlog() (pending uint64, since time.Time) {
 		return 0, time.Time{}
 	}
 	if w.reading.more || w.reading.active { // else the log was read to its end
-		pending = w.waiting.pending
+		pending = w.waiting.waits()
 	}
 	for _, l := range w.lanes {
 		pending += l.waiting()
@@ -100,15 +137,18 @@ func (w *worker) count() {
 	})
 }
 
-// recount counts until it is exact: while the channel receives events at that moment, again after a pause.
+// recount counts until it is exact: while the channel receives events at that moment, again after a pause. So it does where the log cannot count:
+// of a sink that is down nothing is read that would have it counted later.
 func (w *worker) recount(ctx context.Context) {
-	w.d.atCount(ctx, func() { w.countLanes(ctx) })
-	for pause := minRecount; ; pause = min(2*pause, maxRecount) {
+	for pause := minRecount; ; pause *= 2 {
 		var n eventlog.Backlog
 		var err error
 		w.d.atCount(ctx, func() {
+			if err = w.countLanes(ctx); err != nil {
+				return
+			}
 			w.mu.Lock()
-			w.waiting.told, w.waiting.taken = nil, 0
+			w.waiting.told, w.waiting.taken = nil, nil
 			from := w.position
 			w.mu.Unlock()
 			n, err = w.d.opts.Log.Pending(ctx, w.uid, from)
@@ -117,13 +157,18 @@ func (w *worker) recount(ctx context.Context) {
 		if err == nil && ctx.Err() == nil {
 			w.waiting.settle(n)
 		}
-		over := n.Exact || err != nil || w.stopped || ctx.Err() != nil || w.d.stopping()
+		over := n.Exact || w.stopped || ctx.Err() != nil || w.d.stopping()
 		if over {
-			w.waiting.counting, w.waiting.told = false, nil
+			w.waiting.counting, w.waiting.told, w.waiting.taken = false, nil, nil
 		}
 		w.mu.Unlock()
 		if over {
 			return
+		}
+		if err != nil {
+			pause = min(pause, failRecount)
+		} else {
+			pause = min(pause, maxRecount)
 		}
 		again := make(chan struct{})
 		timer := w.d.opts.Clock.AfterFunc(pause, func() { close(again) })
@@ -146,7 +191,7 @@ func (d *Dispatcher) atCount(ctx context.Context, f func()) {
 }
 
 // countLanes counts the events of lanes that were taken over from a stored state.
-func (w *worker) countLanes(ctx context.Context) {
+func (w *worker) countLanes(ctx context.Context) error {
 	type part struct {
 		*lane
 		first, last uint64
@@ -162,7 +207,7 @@ func (w *worker) countLanes(ctx context.Context) {
 	for _, p := range parts {
 		n, err := w.d.opts.Log.CountLane(ctx, w.uid, p.key, p.first, p.last)
 		if err != nil {
-			return
+			return err
 		}
 		w.mu.Lock()
 		if l := p.lane; l.uncounted && l.first == p.first {
@@ -170,4 +215,5 @@ func (w *worker) countLanes(ctx context.Context) {
 		}
 		w.mu.Unlock()
 	}
+	return nil
 }

@@ -219,10 +219,10 @@ func TestHandoverDoesNotWaitForever(t *testing.T) {
 		if took := r.clock.Since(began); took > 5*time.Second {
 			t.Errorf("it waited for %s", took)
 		}
-		state, _, err := r.log.LoadSink(t.Context(), uid, "s")
-		if err != nil || state.Position.Sequence != 20 {
-			t.Errorf("the position is %d, %v", state.Position.Sequence, err)
-		}
+		eventually(t, "the position of the other one to be stored, and to stay", func() bool {
+			state, _, err := r.log.LoadSink(t.Context(), uid, "s")
+			return err == nil && state.Position.Sequence == 20
+		})
 	})
 }
 

@@ -1,6 +1,8 @@
 package dispatch_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
 
@@ -173,6 +176,35 @@ func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 	if r.metric("tiktok_operator_sink_last_outcome", "outcome", "delivered") != 1 || r.metric("tiktok_operator_sink_last_outcome", "outcome", "failed") != 0 {
 		t.Error("the last outcome is not shown, or not alone")
 	}
+}
+
+// uncounted is a log that cannot count for a while.
+type uncounted struct {
+	*eventlog.Log
+	failures atomic.Int32
+}
+
+func (u *uncounted) Pending(ctx context.Context, channelUID string, after eventlog.Position) (eventlog.Backlog, error) {
+	if u.failures.Add(-1) >= 0 {
+		return eventlog.Backlog{}, &eventlog.UnavailableError{Doing: "counting", Err: errors.New("not now")}
+	}
+	return u.Log.Pending(ctx, channelUID, after)
+}
+
+// TestABacklogThatCannotBeCountedIsCountedLater, although nothing of it is read while the sink is down.
+func TestABacklogThatCannotBeCountedIsCountedLater(t *testing.T) {
+	r := newRig(t, nil)
+	r.wrap = func(l *eventlog.Log) dispatch.EventLog {
+		u := &uncounted{Log: l}
+		u.failures.Store(4)
+		return u
+	}
+	const conversations, each = 40, 10
+	r.apply(channelWith(sinkOf("s", newReceiver(t, always(503)).URL)))
+	r.say(conversations, each)
+	r.restart() // now it cannot count
+	r.apply(channelWith(sinkOf("s", newReceiver(t, always(503)).URL)))
+	eventually(t, "the backlog is exact", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == conversations*each })
 }
 
 func TestRestartWithConversationsBehind(t *testing.T) {

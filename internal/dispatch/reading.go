@@ -63,7 +63,13 @@ func (w *worker) known() (n uint64) {
 
 // readAhead sets the reading ahead to work, if it may. w.mu is held.
 func (w *worker) readAhead(now time.Time) {
-	if w.reading.active || w.reading.queued || !w.mayReadAhead() {
+	if w.reading.active || w.reading.queued {
+		return
+	}
+	if !w.mayReadAhead() {
+		if w.mayWork() && w.reading.more {
+			w.count() // what is not read for a while
+		}
 		return
 	}
 	if w.reading.notBefore.After(now) {
@@ -210,7 +216,7 @@ func (w *worker) readOnce(ctx context.Context, r room) bool {
 // admit hands an event to its lane. w.mu is held.
 func (w *worker) admit(e *eventlog.Stored) {
 	w.position = eventlog.Position{Sequence: e.Sequence}
-	w.waiting.take()
+	w.waiting.take(e.Sequence)
 	w.saved.dirty = true
 	if !w.concerns(e) {
 		return
