@@ -203,7 +203,9 @@ func (s *stage) run(t *testing.T, dir, what, script, typed string) string {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what it started
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", what, err, printed.String())
+		lines := strings.Split(strings.TrimSpace(printed.String()), "\n")
+		t.Fatalf("%s: %v; it printed last:\n%s\nIt printed in all:\n%s", what, err,
+			strings.Join(lines[max(0, len(lines)-12):], "\n"), printed.String()) // the end first: of a long text, some who show it leave out the end
 	}
 	return printed.String()
 }

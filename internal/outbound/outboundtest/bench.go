@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/clock"
@@ -137,7 +138,11 @@ func (b *Bench) SetToken(accessToken string) {
 			"access_token_expires_at": []byte(b.Clock.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)),
 		},
 	}
-	if err := errors.Join(client.IgnoreNotFound(b.Cluster.Delete(b.Context(), secret.DeepCopy())), b.Cluster.Create(b.Context(), secret)); err != nil {
+	err := b.Cluster.Update(b.Context(), secret) // the manager replaces what a Secret holds: the Secret is never away
+	if apierrors.IsNotFound(err) {
+		err = b.Cluster.Create(b.Context(), secret)
+	}
+	if err != nil {
 		b.Fatal(err)
 	}
 }
