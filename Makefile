@@ -7,6 +7,9 @@ ARGS      ?=
 FUZZTIME  ?= 10s
 # Most packages wait for servers and clocks most of the time, so twice as many as there are processors run at once.
 PARALLEL  ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )))
+# A busy machine needs more than envtest's 20 s to start an API server.
+export KUBEBUILDER_CONTROLPLANE_START_TIMEOUT ?= 2m
+export KUBEBUILDER_CONTROLPLANE_STOP_TIMEOUT ?= 1m
 BINARY    ?= manager
 REGISTRY  ?= ghcr.io/tiktok-operator
 IMAGE     ?= $(REGISTRY)/$(BINARY):$(VERSION)

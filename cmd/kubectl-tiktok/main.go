@@ -4,8 +4,6 @@ package main
 import (
 	"os"
 
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"github.com/tiktok-operator/tiktok-operator/internal/plugin"
 )
 
@@ -13,5 +11,5 @@ import (
 var version = "dev"
 
 func main() {
-	os.Exit(plugin.Main(ctrl.SetupSignalHandler(), version, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(plugin.Main(untilInterrupted(), version, os.Args[1:], os.Stdout, os.Stderr))
 }
