@@ -137,10 +137,10 @@ func (a *API) find(ctx context.Context, ch *v1alpha1.TiktokChannel, s selection)
 		return nil, err
 	case len(wanted) > 0:
 		unknown := slices.DeleteFunc(s.ids, func(id string) bool { return !wanted[id] })
-		return nil, problem.NotFound(fmt.Sprintf("The channel has no stored event of these ids, in the time that was asked for (events are kept for 31 "+
-			"days): %.1000s. Nothing was replayed.", strings.Join(unknown, ", ")))
+		return nil, problem.NotFound(fmt.Sprintf("The channel has no stored event of these ids, in the time that was asked for, or not any more "+
+			"(--event-log-max-age): %.1000s. Nothing was replayed.", strings.Join(unknown, ", ")))
 	case len(found) == 0:
-		return nil, problem.NotFound("The channel has no stored event of that time (events are kept for 31 days). Nothing was replayed.")
+		return nil, problem.NotFound("The channel has no stored event of that time, or not any more (--event-log-max-age). Nothing was replayed.")
 	}
 	return found, nil
 }

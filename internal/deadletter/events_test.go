@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/deadletter"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
@@ -123,6 +125,55 @@ func TestReplayOfStoredEvents(t *testing.T) {
 	ask("sink=crm&since=2026-01-01T00:00:00Z&id=evt-2", 1)
 	if got := b.work(b.log, 13)[12:]; fmt.Sprint(got) != "[crm evt-2]" {
 		t.Fatalf("again: %v", got)
+	}
+}
+
+// oldJob hands out a job that was added long ago, at a log that stores nothing; handled is what its handling returned.
+type oldJob struct {
+	*eventlog.Log
+	job     eventlog.Job
+	handled error
+}
+
+func (o *oldJob) WorkJobs(ctx context.Context, _ string, handle func(context.Context, eventlog.Job) error) error {
+	o.handled = handle(ctx, o.job)
+	return nil
+}
+
+func (o *oldJob) Append(context.Context, eventlog.Record) (eventlog.Result, error) {
+	return eventlog.Result{}, errors.New("the log is full")
+}
+
+func TestReplayIsGivenUpAloud(t *testing.T) {
+	b := newBench(t)
+	main.store(b, 1, 2)
+	now := time.Now()
+	for name, tc := range map[string]struct {
+		age     time.Duration
+		givenUp bool
+	}{
+		"an hour":               {time.Hour, false},
+		"its last":              {eventlog.JobMaxAge - time.Second, true},
+		"its last but some":     {eventlog.JobMaxAge - time.Hour, false},
+		"longer than it may be": {eventlog.JobMaxAge + time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jobs := &oldJob{Log: b.log, job: eventlog.Job{
+				Kind: deadletter.JobReplay, Attempt: 400, AddedAt: now.Add(-tc.age),
+				Record: eventlog.Record{ID: "occasion", ChannelUID: string(main), Sink: "crm", Body: []byte("[1, 2]")},
+			}}
+			var logged strings.Builder
+			logger := funcr.New(func(_, args string) { logged.WriteString(args + "\n") }, funcr.Options{})
+			if err := (&deadletter.Replayer{Jobs: jobs, Clock: clocktesting.NewFakePassiveClock(now), Logger: logger}).Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if (jobs.handled == nil) != tc.givenUp || strings.Contains(logged.String(), "given up") != tc.givenUp {
+				t.Errorf("%v, and said %q", jobs.handled, logged.String())
+			}
+			if tc.givenUp && (!strings.Contains(logged.String(), `"error"="replaying an event: the log is full"`) || !strings.Contains(logged.String(), `"left"=2`)) {
+				t.Errorf("it says %q", logged.String())
+			}
+		})
 	}
 }
 
