@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/process"
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 func TestValidateAddresses(t *testing.T) {
@@ -45,13 +46,24 @@ func TestValidateAddresses(t *testing.T) {
 	}
 }
 
-func TestCheckAddresses(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// listen is on a port that is nobody else's afterwards: the system gives away one of its own as soon as it is free.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ports, err := program.Ports(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestCheckAddresses(t *testing.T) {
+	l := listen(t)
 	address := process.Address{Flag: "--some-flag", Value: l.Addr().String()}
-	err = process.CheckAddresses(t.Context(), address)
+	err := process.CheckAddresses(t.Context(), address)
 	if err == nil || !strings.Contains(err.Error(), "--some-flag: "+address.Value+" is in use") {
 		t.Errorf("error %v, want one that names the flag and the port", err)
 	}

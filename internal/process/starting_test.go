@@ -1,13 +1,20 @@
 package process
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"testing"
+
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 func TestProbesAreAnsweredWhileStarting(t *testing.T) {
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	ports, err := program.Ports(1) // the system would give one of its own to somebody else as soon as it is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", ports[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
