@@ -40,7 +40,7 @@ func TestDashboardShowsTheTour(t *testing.T) {
 	if binary == "" {
 		t.Skip("PROMETHEUS names no binary: make dashboard builds one")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	questions := dashboardQuestions(t)
 	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{tokenLife: 20 * time.Second, logLevel: "info"}}}
@@ -195,7 +195,7 @@ func startPrometheus(ctx context.Context, t *testing.T, g *guide, binary string)
 			"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
 		if err == nil {
 			t.Cleanup(func() {
-				if err := p.Stop(10 * time.Second); err != nil {
+				if err := p.Stop(time.Minute); err != nil {
 					t.Error(err)
 				}
 			})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -30,7 +31,7 @@ func TestNothingLeaks(t *testing.T) {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
 	t.Parallel() // it waits more than it works
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	w := newWitness(t)
 	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{tokenLife: 20 * time.Second, logLevel: "10", browser: w}}}
@@ -167,6 +168,11 @@ func links(ctx context.Context, g *guide, w *witness) error {
 		if err := g.k8s.Create(ctx, object); err != nil {
 			return fmt.Errorf("creating %T: %w", object, err)
 		}
+	}
+	if err := g.allowed(ctx, "system:serviceaccount:default:program", &authorizationv1.ResourceAttributes{
+		Group: v1alpha1.Group, Resource: "tiktokchannels", Subresource: "authorization", Name: "demo", Verb: "create",
+	}); err != nil {
+		return err
 	}
 	if err := g.k8s.SubResource("token").Create(ctx, account, request); err != nil {
 		return fmt.Errorf("asking for a token: %w", err)

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,7 +41,7 @@ func TestPlugin(t *testing.T) {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
 	t.Parallel() // it waits more than it works
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{tokenLife: time.Hour, logLevel: "info"}}}
 	t.Cleanup(func() {
@@ -132,7 +133,7 @@ func TestPlugin(t *testing.T) {
 
 	must(t, "receive", g.receive(question)(ctx))
 	var conversation string
-	must(t, "the conversation", program.Wait(ctx, 20*time.Second, "the conversation to be listed", func() (bool, error) {
+	must(t, "the conversation", program.Wait(ctx, time.Minute, "the conversation to be listed", func() (bool, error) {
 		text, _ := kubectl(0, append([]string{"conversations", "demo", "-o=json"}, api...)...)
 		var answer struct{ Items []struct{ ID string } }
 		if err := json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Items) == 0 {
@@ -166,7 +167,7 @@ func TestPlugin(t *testing.T) {
 	bundled(ctx, t, g, kubectl)
 	refused(ctx, t, g, kubectl)
 	must(t, "the account loses its roles", g.k8s.DeleteAllOf(ctx, &rbacv1.RoleBinding{}, client.InNamespace("default")))
-	must(t, "a refusal", program.Wait(ctx, 30*time.Second, "the API to know it", func() (bool, error) {
+	must(t, "a refusal", program.Wait(ctx, time.Minute, "the API to know it", func() (bool, error) {
 		var stdout, stderr bytes.Buffer
 		code := plugin.Main(ctx, "test", append([]string{"--kubeconfig=" + g.kubeconfig, "-n=default", "conversations", "demo"}, api...), &stdout, &stderr)
 		return code == 1 && strings.Contains(stderr.String(), "channel-reader"), nil
@@ -250,7 +251,7 @@ func replays(ctx context.Context, t *testing.T, g *guide, kubectl func(int, ...s
 	for i := 0; !got(fmt.Sprint("to whom? ", i-1)); i++ { // the webhook is told of the change a little later
 		text := fmt.Sprint("to whom? ", i)
 		must(t, "a message", writes(text))
-		must(t, "a sink", program.Wait(ctx, 30*time.Second, "a sink to get it", func() (bool, error) { return got(text) || g.sink.got(text), nil }))
+		must(t, "a sink", program.Wait(ctx, time.Minute, "a sink to get it", func() (bool, error) { return got(text) || g.sink.got(text), nil }))
 	}
 	refuses.Store(true)
 	for _, text := range []string{"one", "two", "three"} {
@@ -259,7 +260,7 @@ func replays(ctx context.Context, t *testing.T, g *guide, kubectl func(int, ...s
 	var letters struct {
 		Items []struct{ ID, Sink, Reason string }
 	}
-	must(t, "dead letters", program.Wait(ctx, 30*time.Second, "dead letters", func() (bool, error) {
+	must(t, "dead letters", program.Wait(ctx, time.Minute, "dead letters", func() (bool, error) {
 		err := json.Unmarshal([]byte(run("deadletters", "demo", "-o=json", "--since="+began)), &letters)
 		return len(letters.Items) == 3, err
 	}))
@@ -277,7 +278,7 @@ func replays(ctx context.Context, t *testing.T, g *guide, kubectl func(int, ...s
 	if out := run("replay", "demo", "--since="+began, "--sink="+sink); out != "1 replayed\n" {
 		t.Errorf("replay --since: %s", out)
 	}
-	must(t, "the sink", program.Wait(ctx, 30*time.Second, "what was replayed", func() (bool, error) {
+	must(t, "the sink", program.Wait(ctx, time.Minute, "what was replayed", func() (bool, error) {
 		return got("one") && got("two") && got("three"), nil
 	}))
 	if out := run("replay-events", "demo", "--sink="+sink, "--since=1h"); !strings.Contains(out, "events are on their way to "+sink) {
@@ -334,6 +335,9 @@ func refused(ctx context.Context, t *testing.T, g *guide, kubectl func(int, ...s
 	must(t, "its binding", g.k8s.Create(ctx, &rbacv1.RoleBinding{
 		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tokens"},
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "somebody"}},
+	}))
+	must(t, "what it grants", g.allowed(ctx, "somebody", &authorizationv1.ResourceAttributes{
+		Resource: "serviceaccounts", Subresource: "token", Verb: "create",
 	}))
 	for want, args := range map[string][]string{
 		"channel-viewer":                {"status", "--as=nobody"},
@@ -454,7 +458,10 @@ func account(ctx context.Context, g *guide) error {
 			return err
 		}
 	}
-	return nil
+	// The last one: they are read in the order in which they were made.
+	return g.allowed(ctx, "system:serviceaccount:default:support", &authorizationv1.ResourceAttributes{
+		Group: v1alpha1.Group, Resource: "tiktokchannels", Subresource: "authorization", Verb: "create",
+	})
 }
 
 // certificate keeps what the webhook signed for itself, for the plugin to trust.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,7 +75,7 @@ func (g *guide) reply(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := program.Wait(ctx, 20*time.Second, "the sink to hear that the text is "+status, func() (bool, error) {
+		if err := program.Wait(ctx, time.Minute, "the sink to hear that the text is "+status, func() (bool, error) {
 			return g.sink.told(sent.ID, status), nil
 		}); err != nil {
 			return err
@@ -105,11 +106,28 @@ func (g *guide) messenger(ctx context.Context) (string, error) {
 			return client.IgnoreNotFound(g.k8s.Delete(context.WithoutCancel(ctx), object))
 		})
 	}
+	if err := g.allowed(ctx, "system:serviceaccount:"+meta.Namespace+":"+meta.Name, &authorizationv1.ResourceAttributes{
+		Group: v1alpha1.Group, Resource: "tiktokchannels", Subresource: "messages", Name: "demo", Verb: "create",
+	}); err != nil {
+		return "", err
+	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{access.DefaultAudience}}}
 	if err := g.k8s.SubResource("token").Create(ctx, account, request); err != nil {
 		return "", fmt.Errorf("requesting a token for the messaging API: %w", err)
 	}
 	return request.Status.Token, nil
+}
+
+// allowed waits until somebody may do something in the namespace default: the API server reads roles that were just made a little later.
+func (s *stage) allowed(ctx context.Context, user string, to *authorizationv1.ResourceAttributes) error {
+	to.Namespace = metav1.NamespaceDefault
+	return program.Wait(ctx, time.Minute, "the roles of "+user+" to count", func() (bool, error) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: to}}
+		if err := s.k8s.Create(ctx, review); err != nil {
+			return false, fmt.Errorf("asking what %s may do: %w", user, err)
+		}
+		return review.Status.Allowed, nil
+	})
 }
 
 // application sends into one conversation.

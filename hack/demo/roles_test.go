@@ -47,7 +47,7 @@ func rolesAreExact(t *testing.T, roles func(binary string) ([]role, error), env 
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
 	t.Parallel() // it waits more than it works
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	audit := filepath.Join(t.TempDir(), "audit.log")
 	g := &guide{stage: &stage{dir: t.TempDir(), settings: settings{
@@ -166,7 +166,7 @@ func twin(ctx context.Context, g *guide) error {
 	if err := g.k8s.Delete(ctx, ch); err != nil {
 		return fmt.Errorf("deleting the second channel: %w", err)
 	}
-	return program.Wait(ctx, 20*time.Second, "the second channel to go", func() (bool, error) {
+	return program.Wait(ctx, time.Minute, "the second channel to go", func() (bool, error) {
 		err := g.k8s.Get(ctx, client.ObjectKeyFromObject(ch), ch)
 		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 	})
@@ -204,7 +204,7 @@ func further(ctx context.Context, g *guide) error {
 		return fmt.Errorf("creating the Service: %w", err)
 	}
 	app := &v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
-	err := program.Wait(ctx, 20*time.Second, "the app to take a change", func() (bool, error) {
+	err := program.Wait(ctx, time.Minute, "the app to take a change", func() (bool, error) {
 		if err := g.k8s.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
 			return false, err
 		}

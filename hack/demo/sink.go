@@ -128,7 +128,7 @@ func (s *sink) told(messageID, status string) bool {
 }
 
 func (s *sink) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return s.server.Shutdown(ctx)
 }

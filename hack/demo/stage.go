@@ -248,7 +248,7 @@ func (s *stage) start(name string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, func() error { return p.Stop(20 * time.Second) })
+	s.closers = append(s.closers, func() error { return p.Stop(time.Minute) })
 	return nil
 }
 

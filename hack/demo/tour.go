@@ -82,7 +82,7 @@ func (g *guide) create(ctx context.Context) error {
 	}
 	g.closers = append(g.closers, func() error { return g.removed(context.WithoutCancel(ctx)) })
 	app := &v1alpha1.TiktokApp{ObjectMeta: metav1.ObjectMeta{Name: "demo"}}
-	err := program.Wait(ctx, 30*time.Second, "the TiktokApp to be Ready", func() (bool, error) {
+	err := program.Wait(ctx, time.Minute, "the TiktokApp to be Ready", func() (bool, error) {
 		if err := g.k8s.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
 			return false, err
 		}
@@ -103,7 +103,7 @@ func (g *guide) removed(ctx context.Context) error {
 		return err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: ch.TokenSecretName()}}
-	err := program.Wait(ctx, 20*time.Second, "the channel to go", func() (bool, error) {
+	err := program.Wait(ctx, time.Minute, "the channel to go", func() (bool, error) {
 		err := g.k8s.Get(ctx, client.ObjectKeyFromObject(ch), ch)
 		return err != nil && client.IgnoreNotFound(err) == nil, client.IgnoreNotFound(err)
 	})
@@ -117,7 +117,7 @@ func (g *guide) removed(ctx context.Context) error {
 	if err := client.IgnoreNotFound(g.k8s.Delete(ctx, app)); err != nil {
 		return err
 	}
-	return program.Wait(ctx, 20*time.Second, "the app to go", func() (bool, error) {
+	return program.Wait(ctx, time.Minute, "the app to go", func() (bool, error) {
 		err := g.k8s.Get(ctx, client.ObjectKeyFromObject(app), app)
 		return err != nil && client.IgnoreNotFound(err) == nil, client.IgnoreNotFound(err)
 	})
@@ -166,7 +166,7 @@ func (g *guide) receive(text string) func(context.Context) error {
 		if err := post(ctx, g.simulator+"/admin/events", fmt.Sprintf(`{"text":%q,"user":"alice"}`, text)); err != nil {
 			return err
 		}
-		return program.Wait(ctx, 20*time.Second, "the message to arrive at the sink", func() (bool, error) { return g.sink.got(text), nil })
+		return program.Wait(ctx, time.Minute, "the message to arrive at the sink", func() (bool, error) { return g.sink.got(text), nil })
 	}
 }
 

@@ -77,7 +77,7 @@ func TestTraces(t *testing.T) {
 		t.Skip("it needs a control plane of its own, and KUBECONFIG names another")
 	}
 	t.Parallel() // it waits more than it works
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	spans := &collected{}
 	server := httptest.NewServer(spans)
@@ -104,7 +104,7 @@ func TestTraces(t *testing.T) {
 	must(t, "reply", g.reply(ctx))
 
 	const route = messagingapi.SendPattern
-	must(t, "spans", program.Wait(ctx, 30*time.Second, "the spans", func() (bool, error) {
+	must(t, "spans", program.Wait(ctx, time.Minute, "the spans", func() (bool, error) {
 		return len(spans.named("POST /webhooks/{app}")) > 0 && len(spans.named("deliver event")) > 1 && len(spans.named(route)) > 1, nil
 	}))
 	accepted := map[string]*trace.Span{}
