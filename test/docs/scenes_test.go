@@ -207,14 +207,15 @@ for kind in ServiceMonitor PrometheusRule Prometheus; do
 	EOF
 	kubectl wait --for=condition=Established crd/$plural.monitoring.coreos.com --timeout=1m
 done
-kubectl apply --filename - <<EOF
+cat >prometheus.yaml <<EOF
 apiVersion: monitoring.coreos.com/v1
 kind: Prometheus
 metadata: {namespace: default, name: k8s}
 spec:
   serviceMonitorSelector: {}
   ruleSelector: {matchLabels: {release: prometheus}}
-EOF`,
+EOF
+retry kubectl apply --filename prometheus.yaml # a kind that is Established may be told of a little later`,
 		prints: []string{`{"matchLabels":{"release":"prometheus"}}`},
 		after: `
 kubectl -n tiktok-operator-system get configmap tiktok-operator-dashboard -o json | jq --join-output '.data[]' | cmp - config/monitoring/dashboard.json
