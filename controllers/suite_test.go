@@ -216,7 +216,7 @@ func remove(t *testing.T, object client.Object) {
 // eventually polls until check returns "", and fails with its last words.
 func eventually(t *testing.T, check func() string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		words := check()
 		if words == "" {

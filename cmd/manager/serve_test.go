@@ -87,7 +87,14 @@ func TestNamespaces(t *testing.T) {
 	if err := suite.Client.Get(t.Context(), client.ObjectKey{Namespace: ns[0], Name: "manager.tiktok-operator.io"}, &lease); err != nil {
 		t.Errorf("the lease is not in the pod's namespace: %v", err)
 	}
-	_, scrape := processtest.Get(t, "http://"+m.metrics+"/metrics")
+	var scrape string
+	m.Eventually("the manager's cache to have what it wrote", func() string {
+		_, scrape = processtest.Get(t, "http://"+m.metrics+"/metrics")
+		if strings.Contains(scrape, "tiktok_operator_channel_condition{") {
+			return ""
+		}
+		return scrape
+	})
 	names := processtest.Documented(t, scrape)
 	for _, name := range []string{"token_refreshes_total", "channel_condition", "channel_suspended", "channel_refresh_failures"} {
 		if !slices.Contains(names, "tiktok_operator_"+name) {

@@ -88,7 +88,7 @@ func TestARestrictedNamespaceTakesEverything(t *testing.T) {
 }
 
 func dryRun(ctx context.Context, api client.Client, object *unstructured.Unstructured) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return api.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.DryRunAll, client.FieldOwner("helm"), client.ForceOwnership)
 }

@@ -62,7 +62,7 @@ func TestUndeployWaitsForTheManager(t *testing.T) {
 		Spec:       v1alpha1.TiktokChannelSpec{AppRef: v1alpha1.TiktokAppReference{Name: "my-app"}},
 	}
 	for _, object := range []client.Object{app, channel} {
-		err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+		err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 			err := api.Create(ctx, object)
 			return err == nil, client.IgnoreNotFound(err) // the CRD is not served yet
 		})

@@ -74,10 +74,10 @@ func (c *controlPlane) startServer(ctx context.Context) (err error) {
 		return err
 	}
 	web := &http.Client{
-		Timeout:   2 * time.Second,
+		Timeout:   10 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 	}
-	return program.Wait(ctx, time.Minute, "kube-apiserver to be ready", func() (bool, error) {
+	return program.Wait(ctx, 2*time.Minute, "kube-apiserver to be ready", func() (bool, error) {
 		select {
 		case <-c.server.Done():
 			text, _ := os.ReadFile(log)

@@ -98,7 +98,7 @@ func startTail(t *testing.T, args ...string) *tailing {
 
 func (s *tailing) until(what string, done func() bool) {
 	s.Helper()
-	err := wait.PollUntilContextTimeout(s.Context(), 5*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
+	err := wait.PollUntilContextTimeout(s.Context(), 5*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) { return done(), nil })
 	if err == nil {
 		return
 	}
@@ -129,7 +129,7 @@ func (s *tailing) says(c *connection, text string) {
 	s.Helper()
 	select {
 	case c.say <- text:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.Fatal("nobody listens")
 	}
 }
