@@ -103,7 +103,6 @@ func TestADeadConnectionIsLeft(t *testing.T) {
 				h.SendPingTimeout, h.PingTimeout = h.SendPingTimeout/100, h.PingTimeout/100
 			}
 			client := newClient(transport)
-			client.Timeout = 200 * time.Millisecond
 			post := func() error {
 				response, err := client.Post("https://"+between.address, "application/json", strings.NewReader("{}"))
 				if err != nil {
@@ -122,8 +121,9 @@ func TestADeadConnectionIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			between.cut()
+			client.Timeout = 500 * time.Millisecond
 			var err error
-			for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+			for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 				if err = post(); err == nil {
 					return
 				}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
@@ -56,10 +57,10 @@ func TestMaxAttemptsCountsOverRestarts(t *testing.T) {
 			w.WriteHeader(500)
 		}
 	})
-	r := newRig(t, nil)
+	clock := stepped{clocktesting.NewFakeClock(time.Now())}
+	r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 	s := sinkOf("s", rc.URL)
 	s.Delivery.MaxAttempts = ptr.To[int32](6)
-	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 100*time.Millisecond, 200*time.Millisecond
 	r.apply(channelWith(s))
 	r.put(uid, "evt", 4)
 	tries := func() (n int) {
@@ -72,17 +73,23 @@ func TestMaxAttemptsCountsOverRestarts(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "three attempts", func() bool { return tries() >= 3 })
+	eventually(t, "three attempts", func() bool {
+		done := tries() >= 3
+		if !done {
+			clock.Step(time.Millisecond)
+		}
+		return done
+	})
 	if n := len(r.letters("s")); n != 0 {
 		t.Fatalf("%d letters already", n)
 	}
 	r.restart()
 	r.apply(channelWith(s))
-	eventually(t, "the letter", func() bool { return len(r.letters("s")) == 1 })
+	eventually(t, "the letter", func() bool { clock.Step(time.Millisecond); return len(r.letters("s")) == 1 })
 	if letter := r.letters("s")[0]; tries() != 6 || letter.Attempts != 6 || letter.Reason != string(dispatch.DeadAttempts) {
 		t.Fatalf("%d attempts, letter %+v", tries(), letter)
 	}
-	eventually(t, "what came after it", func() bool { return len(rc.got()) == 3 })
+	eventually(t, "what came after it", func() bool { clock.Step(time.Millisecond); return len(rc.got()) == 3 })
 }
 
 // A sink that was down for longer than events may be old gives them up without an attempt for each.
@@ -95,17 +102,18 @@ func TestOldEventsOfADeadSinkBecomeDeadLetters(t *testing.T) {
 	})
 	r := newRig(t, nil)
 	s := sinkOf("s", rc.URL)
-	s.Delivery.MaxAge = &metav1.Duration{Duration: 500 * time.Millisecond}
-	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 300*time.Millisecond, 300*time.Millisecond
+	s.Delivery.MaxAge = &metav1.Duration{Duration: 1500 * time.Millisecond}
+	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = time.Second, time.Second
 	r.apply(channelWith(s))
-	r.put(uid, "evt", 60)
-	eventually(t, "all letters", func() bool { return len(r.letters("s")) == 60 })
+	const events = 60
+	r.put(uid, "evt", events)
+	eventually(t, "all letters", func() bool { return len(r.letters("s")) == events })
 	for _, l := range r.letters("s") {
 		if l.Reason != string(dispatch.DeadAge) || !strings.Contains(l.Problem, "503") {
 			t.Fatalf("letter %+v", l)
 		}
 	}
-	if rc.tried() >= 40 {
+	if rc.tried() >= events { // one a second, for as long as the machine takes
 		t.Errorf("%d attempts at a dead sink", rc.tried())
 	}
 	eventually(t, "no backlog is left", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == 0 })

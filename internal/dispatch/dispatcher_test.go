@@ -165,7 +165,7 @@ func newRig(t *testing.T, change func(*dispatch.Options), objects ...client.Obje
 		client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build(),
 	}
 	r.options = dispatch.Options{
-		Reader: r.client, AllowPrivateSinks: true, ShutdownGrace: 5 * time.Second,
+		Reader: r.client, AllowPrivateSinks: true, ShutdownGrace: patience,
 		Logger: funcr.New(func(_, args string) { r.logged.add(args) }, funcr.Options{Verbosity: 10}),
 	}
 	if change != nil {
@@ -245,7 +245,7 @@ func (r *rig) put(channelUID, prefix string, n int) []string {
 
 func sinkOf(name, uri string) v1alpha1.Sink {
 	return v1alpha1.Sink{Name: name, URI: uri, Delivery: &v1alpha1.Delivery{
-		Timeout: &metav1.Duration{Duration: 2 * time.Second},
+		Timeout: &metav1.Duration{Duration: patience}, // an attempt that is given up on a busy machine is one more than the tests count
 		Backoff: &v1alpha1.Backoff{Min: &metav1.Duration{Duration: 5 * time.Millisecond}, Max: &metav1.Duration{Duration: 20 * time.Millisecond}},
 	}}
 }
@@ -446,6 +446,7 @@ func TestDeadSinkDelaysNoOther(t *testing.T) {
 		return r.metric("tiktok_operator_sink_pending_events", "sink", "dead") == 20
 	})
 	eventually(t, "alive has no backlog", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "alive") == 0 })
+	eventually(t, "an attempt in each conversation", func() bool { return dead.tried() >= 3 })
 	if r.metric("tiktok_operator_sink_oldest_pending_seconds", "sink", "dead") <= 0 {
 		t.Error("the backlog has no age")
 	}
@@ -642,7 +643,9 @@ func TestRemovedSinksAndChannelsAreForgotten(t *testing.T) {
 	r := newRig(t, nil)
 	r.apply(channelWith(sinkOf("a", a.URL), sinkOf("b", b.URL)))
 	r.put(uid, "evt", 2)
-	eventually(t, "deliveries", func() bool { return len(a.got()) == 2 && b.tried() > 1 })
+	eventually(t, "deliveries", func() bool {
+		return len(a.got()) == 2 && b.tried() > 1 && r.metric("tiktok_operator_sink_pending_events", "sink", "b") == 2
+	})
 	sinks := func() []string {
 		t.Helper()
 		states, err := r.log.Sinks(t.Context())
@@ -663,10 +666,12 @@ func TestRemovedSinksAndChannelsAreForgotten(t *testing.T) {
 		strings.Count(logged, `"not delivered"`) != 1 {
 		t.Errorf("it is not told what the removed sink did not take: %s", logged)
 	}
-	tried := b.tried()
+	// Of what was given up, b may still hear.
+	tries := func() float64 { return r.metric("tiktok_operator_deliveries_total", "outcome", "failed") }
+	tried := tries()
 	r.put(uid, "more", 1)
 	eventually(t, "the other sink goes on", func() bool { return len(a.got()) == 3 })
-	if b.tried() != tried {
+	if tries() != tried {
 		t.Error("a removed sink was delivered to")
 	}
 	// Deleted and made again, under the same name: another channel.

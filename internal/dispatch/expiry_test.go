@@ -22,7 +22,7 @@ import (
 // For how long a sink has been failing is known across a restart and a change of the sink: its old events become dead letters, and not one for
 // each of its rare attempts.
 func TestOldEventsOfASinkThatFailsExpire(t *testing.T) {
-	const maxAge = 700 * time.Millisecond
+	const maxAge = 10 * time.Minute
 	for name, then := range map[string]func(*rig, *v1alpha1.TiktokChannel){
 		"after a restart": func(r *rig, ch *v1alpha1.TiktokChannel) {
 			r.restart()
@@ -35,8 +35,8 @@ func TestOldEventsOfASinkThatFailsExpire(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rc := newReceiver(t, always(503))
-			r := newRig(t, nil)
+			rc, clock := newReceiver(t, always(503)), &ahead{}
+			r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 			s := sinkOf("s", rc.URL)
 			s.Delivery.MaxAge = &metav1.Duration{Duration: maxAge}
 			s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = time.Hour, time.Hour
@@ -44,8 +44,7 @@ func TestOldEventsOfASinkThatFailsExpire(t *testing.T) {
 			r.apply(ch)
 			r.put(uid, "evt", 60)
 			eventually(t, "the sink is down", func() bool { return rc.tried() == 3 })
-			began := time.Now()
-			eventually(t, "its events are old", func() bool { return time.Since(began) > 2*maxAge })
+			clock.lead.Add(int64(2 * maxAge)) // now its events are old
 			if n := len(r.letters("s")); n != 0 {
 				t.Fatalf("%d letters already", n)
 			}
@@ -66,9 +65,9 @@ func TestOldEventsOfASinkThatFailsExpire(t *testing.T) {
 
 // What a sink does not want, or is replayed for another sink, is no dead letter of it, however old it is: that would be replayed to it.
 func TestOnlyWhatIsForASinkExpiresAtIt(t *testing.T) {
-	const maxAge = 700 * time.Millisecond
-	rc := newReceiver(t, always(503))
-	r := newRig(t, nil)
+	const maxAge = 10 * time.Minute
+	rc, clock := newReceiver(t, always(503)), &ahead{}
+	r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 	s := sinkOf("s", rc.URL)
 	s.Types = []string{cloudevent.TypeMessageReceived}
 	s.Delivery.MaxAge = &metav1.Duration{Duration: maxAge}
@@ -89,8 +88,7 @@ func TestOnlyWhatIsForASinkExpiresAtIt(t *testing.T) {
 		}
 	}
 	eventually(t, "the sink is down", func() bool { return rc.tried() == 3 })
-	began := time.Now()
-	eventually(t, "its events are old", func() bool { return time.Since(began) > 2*maxAge })
+	clock.lead.Add(int64(2 * maxAge)) // now its events are old
 	changed := s.DeepCopy()
 	changed.Delivery.Timeout.Duration++
 	r.apply(channelWith(*changed))
@@ -121,12 +119,13 @@ func TestEventsThatEndBeforeTheirDeliveryAreCounted(t *testing.T) {
 		answer    int
 	}{"of a suspended channel": {suspended: true}, "of a sink that is down": {answer: 503}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			clock := stepped{clocktesting.NewFakeClock(time.Now())}
 			rc := newReceiver(t, always(max(c.answer, 200)))
 			r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 			eventually(t, "the start", func() bool { _, err := r.d.Known(t.Context()); return err == nil })
 			r.stop()
-			r.logOptions.MaxAge, r.logOptions.DedupWindow = 3*time.Second, time.Second
+			r.logOptions.MaxAge, r.logOptions.DedupWindow = 10*time.Second, time.Second
 			r.start()
 			s := sinkOf("s", rc.URL)
 			s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = time.Hour, time.Hour
@@ -212,11 +211,11 @@ func (r *rig) tell(id, conversation string) {
 	}
 }
 
-// oldAndDown is a rig that is stopped, with one event in each of n conversations of a sink that is down, all older than they may be.
-func oldAndDown(t *testing.T, rc *receiver, n int) (*rig, *v1alpha1.TiktokChannel) {
+// down is a rig that is stopped, with one event in each of n conversations of a sink that is down.
+func down(t *testing.T, rc *receiver, n int, maxAge time.Duration) (*rig, *v1alpha1.TiktokChannel, *ahead) {
 	t.Helper()
-	const maxAge = 700 * time.Millisecond
-	r := newRig(t, nil)
+	clock := &ahead{}
+	r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 	s := sinkOf("s", rc.URL)
 	s.Delivery.MaxAge = &metav1.Duration{Duration: maxAge}
 	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 100*time.Millisecond, 100*time.Millisecond
@@ -227,16 +226,16 @@ func oldAndDown(t *testing.T, rc *receiver, n int) (*rig, *v1alpha1.TiktokChanne
 	}
 	eventually(t, "the sink is down", func() bool { return rc.tried() >= 3 })
 	r.stop()
-	began := time.Now()
-	eventually(t, "its events are old", func() bool { return time.Since(began) > 2*maxAge })
-	return r, ch
+	return r, ch, clock
 }
 
 // Conversations whose old events expired go on with their next ones.
 func TestWhatFollowsExpiredEventsIsNotLost(t *testing.T) {
-	const n = 16
+	const n, maxAge = 16, 2 * time.Second // in which two more attempts are made
 	rc := newReceiver(t, always(503))
-	r, ch := oldAndDown(t, rc, n)
+	r, ch, _ := down(t, rc, n, maxAge)
+	began := time.Now()
+	eventually(t, "its events are old", func() bool { return time.Since(began) > maxAge })
 	r.start()
 	r.apply(ch)
 	eventually(t, "all letters", func() bool { return len(r.letters("s")) == n })
@@ -263,7 +262,9 @@ func TestWhatFollowsExpiredEventsIsNotLost(t *testing.T) {
 func TestExpiringEventsAreNotDelivered(t *testing.T) {
 	const n = 4
 	rc := newReceiver(t, always(503))
-	r, ch := oldAndDown(t, rc, n)
+	const maxAge = 10 * time.Minute
+	r, ch, clock := down(t, rc, n, maxAge)
+	clock.lead.Add(int64(2 * maxAge)) // now its events are old
 	begun, goOn := make(chan struct{}, n), make(chan struct{})
 	r.wrap = func(l *eventlog.Log) dispatch.EventLog { return slowLetters{l, begun, goOn} }
 	r.start()

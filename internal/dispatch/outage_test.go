@@ -47,7 +47,30 @@ type twoReplicas struct {
 	log        *deaf
 	sink       *receiver
 	one, other *turns
-	clock      *clocktesting.FakeClock
+	clock      *awaited
+}
+
+// awaited is a clock that is stepped, of which is known whether somebody waits for it: what takes the machine long takes no time of its.
+type awaited struct {
+	*clocktesting.FakeClock
+	waiting atomic.Int32
+}
+
+func (a *awaited) After(d time.Duration) <-chan time.Time {
+	a.waiting.Add(1)
+	over := make(chan time.Time, 1)
+	a.AfterFunc(d, func() {
+		a.waiting.Add(-1)
+		over <- time.Time{}
+	})
+	return over
+}
+
+// pass lets the time pass for which somebody waits.
+func (a *awaited) pass() {
+	if a.waiting.Load() > 0 {
+		a.Step(50 * time.Millisecond)
+	}
 }
 
 func newTwoReplicas(t *testing.T) *twoReplicas {
@@ -58,7 +81,8 @@ func newTwoReplicas(t *testing.T) *twoReplicas {
 	}
 	t.Cleanup(func() { _ = opened.Close() })
 	r := &twoReplicas{
-		t: t, log: &deaf{Log: opened}, sink: newReceiver(t, nil), one: &turns{}, other: &turns{}, clock: clocktesting.NewFakeClock(time.Now()),
+		t: t, log: &deaf{Log: opened}, sink: newReceiver(t, nil), one: &turns{}, other: &turns{},
+		clock: &awaited{FakeClock: clocktesting.NewFakeClock(time.Now())},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -107,14 +131,18 @@ func (r *twoReplicas) cease(within time.Duration, meanwhile func()) {
 	go func() { defer close(ceased); r.one.set(0, within) }()
 	eventually(r.t, "it has ceased", func() bool {
 		meanwhile()
-		r.clock.Step(50 * time.Millisecond)
-		select {
-		case <-ceased:
-			return true
-		default:
-			return false
-		}
+		r.clock.pass()
+		return closed(ceased)
 	})
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // repeated is how many deliveries were not the first of their event.

@@ -57,7 +57,7 @@ func TestHandoverWaitsForASlowSink(t *testing.T) {
 		}
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	clock := clocktesting.NewFakeClock(time.Now())
+	clock := &awaited{FakeClock: clocktesting.NewFakeClock(time.Now())}
 	one, other := &turns{}, &turns{}
 	var running sync.WaitGroup
 	for _, options := range []dispatch.Options{{Ownership: one, Clock: clock}, {Ownership: other}} {
@@ -103,7 +103,7 @@ func TestHandoverWaitsForASlowSink(t *testing.T) {
 		t.Fatalf("%d deliveries", tried)
 	}
 	close(release)
-	<-ceased
+	eventually(t, "it has ceased", func() bool { clock.pass(); return closed(ceased) })
 	if tried := rc.tried(); tried != 3 {
 		t.Fatalf("%d deliveries, although it serves the channel no more", tried)
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	clocktesting "k8s.io/utils/clock/testing"
+
 	"github.com/tiktok-operator/tiktok-operator/internal/dispatch"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 )
@@ -147,13 +149,14 @@ func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 			w.WriteHeader(503)
 		}
 	})
-	r := newRig(t, nil)
+	clock := stepped{clocktesting.NewFakeClock(time.Now())}
+	r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 	s := sinkOf("s", rc.URL)
 	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 400*time.Millisecond, 400*time.Millisecond
 	r.apply(channelWith(s))
 	const conversations, each = 100, 5
 	want := r.say(conversations, each)
-	eventually(t, "some probes", func() bool { return rc.tried() >= 20 })
+	eventually(t, "some probes", func() bool { clock.Step(50 * time.Millisecond); return rc.tried() >= 20 })
 	if r.metric("tiktok_operator_sink_failing_seconds", "sink", "s") <= 0 {
 		t.Error("the failing sink does not show")
 	}
@@ -164,9 +167,12 @@ func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 	if tried := rc.tried(); tried > 40 {
 		t.Errorf("%d attempts", tried)
 	}
-	eventually(t, "the backlog is exact", func() bool { return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == conversations*each })
+	eventually(t, "the backlog is exact", func() bool {
+		clock.Step(50 * time.Millisecond)
+		return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == conversations*each
+	})
 	up.Store(true)
-	eventually(t, "everything", func() bool { return len(rc.got()) == conversations*each })
+	eventually(t, "everything", func() bool { clock.Step(50 * time.Millisecond); return len(rc.got()) == conversations*each })
 	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("got %v\nwant %v", got, want)
 	}
