@@ -51,7 +51,7 @@ func (k taken) next(t *testing.T) eventlog.Job {
 	select {
 	case j := <-k.jobs:
 		return j
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no job came")
 		return eventlog.Job{}
 	}
@@ -151,7 +151,9 @@ func TestJobsAreTriedAgain(t *testing.T) {
 
 // TestJobsOfDeadAndStoppedProcesses: what a process had under way goes on elsewhere; what it still works on does not.
 func TestJobsOfDeadAndStoppedProcesses(t *testing.T) {
-	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed}.WithJobAckWait(1500 * time.Millisecond)
+	t.Parallel()
+	const ackWait = 6 * time.Second // what still works says so thrice in that time
+	opts := eventlog.Options{DataDir: t.TempDir(), Fsync: relaxed}.WithJobAckWait(ackWait)
 	l := open(t, opts)
 	addJob(t, l, job("k", "1"))
 
@@ -202,7 +204,7 @@ func TestJobsOfDeadAndStoppedProcesses(t *testing.T) {
 		select {
 		case j := <-got.jobs:
 			t.Fatalf("%s, which is being worked on, came again", j.ID)
-		case <-time.After(400 * time.Millisecond):
+		case <-time.After(ackWait / 4):
 		}
 	}
 	close(slow)

@@ -242,8 +242,8 @@ func TestCredentialsRotate(t *testing.T) {
 	acc.creds(creds)
 	cert, key := before.client(dir, "client")
 	opts := eventlog.Options{CAFile: before.file(dir, "ca.crt"), CertFile: cert, KeyFile: key, CredsFile: creds}
-	ns := secured(t, before, acc, &server.Options{})
-	port := ns.Addr().(*net.TCPAddr).Port
+	port := eventlogtest.Ports(t, 1)[0]
+	ns := secured(t, before, acc, &server.Options{Port: port})
 	opts.URL = fmt.Sprintf("tls://127.0.0.1:%d", port)
 	l := open(t, opts)
 	ready := func() bool { return l.Ready(t.Context()) == nil }
