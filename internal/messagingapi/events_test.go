@@ -189,13 +189,13 @@ func TestEventsAreStreamedAndResumed(t *testing.T) {
 }
 
 func TestStreamsLiveLongerThanShortCallsAndEnd(t *testing.T) {
-	s := serveReading(t)
+	s := serveWithin(t, outboundtest.New(t), shortly)
 	l := s.listen("", "")
 	for range 3 { // in all, longer than the server lets other requests take
 		if e := l.nextInTime(15 * time.Second); e.comment != "beat" {
 			t.Fatalf("got %+v", e)
 		}
-		<-time.After(150 * time.Millisecond) // the limits of the server are real time
+		<-time.After(shortly * 3 / 4) // the limits of the server are real time
 	}
 	s.Eventually("the heartbeat's timer", s.Clock.HasWaiters)
 	s.Clock.Step(time.Hour)

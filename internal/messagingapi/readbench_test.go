@@ -34,6 +34,15 @@ func serveReading(t *testing.T, change ...func(*messagingapi.Streams)) *reading 
 // serveReadingOn serves the whole API on a bench.
 func serveReadingOn(t *testing.T, b *outboundtest.Bench, change ...func(*messagingapi.Streams)) *reading {
 	t.Helper()
+	return serveWithin(t, b, time.Minute, change...)
+}
+
+// shortly is what a server lets short calls take in the tests of what takes longer, which must know to live with that.
+const shortly = 2 * time.Second
+
+// serveWithin serves the whole API on a bench, by a server that lets a call take no longer, unless its handler does.
+func serveWithin(t *testing.T, b *outboundtest.Bench, limit time.Duration, change ...func(*messagingapi.Streams)) *reading {
+	t.Helper()
 	api, streams := messagingapitest.New(b, messaging.Lenient, testr.New(t))
 	for _, f := range change {
 		f(streams)
@@ -43,8 +52,7 @@ func serveReadingOn(t *testing.T, b *outboundtest.Bench, change ...func(*messagi
 		mux.Handle(route.Pattern, route.Handle)
 	}
 	server := httptest.NewUnstartedServer(mux)
-	// Less than any stream takes: the API must know to live with a server for short calls.
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = limit, limit
 	server.Start()
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
