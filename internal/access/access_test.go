@@ -99,7 +99,8 @@ type fixture struct {
 	log     *strings.Builder
 }
 
-func newFixture(t *testing.T) *fixture {
+// newFixture is one whose API server may take a time to answer.
+func newFixture(t *testing.T, within ...time.Duration) *fixture {
 	t.Helper()
 	f := &fixture{
 		clock: clocktesting.NewFakeClock(start), log: &strings.Builder{},
@@ -118,7 +119,7 @@ func newFixture(t *testing.T) *fixture {
 	a, err := access.New(access.Options{
 		Client:  fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithInterceptorFuncs(interceptor.Funcs{Create: f.create}).Build(),
 		Clock:   f.clock,
-		Timeout: 200 * time.Millisecond,
+		Timeout: append(within, time.Minute)[0],
 		Log: funcr.New(func(prefix, args string) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -291,7 +292,7 @@ func TestAPIServerAway(t *testing.T) {
 		"hangs":   func(c *cluster) { c.hang = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t)
+			f := newFixture(t, 2*time.Second)
 			f.set(away)
 			w := f.call("Bearer alice-token", path)
 			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {

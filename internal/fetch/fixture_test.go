@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/clock"
@@ -121,7 +122,11 @@ func (b *bench) setToken(accessToken string, expires time.Time) {
 			"access_token_expires_at": []byte(expires.UTC().Format(time.RFC3339)),
 		},
 	}
-	if err := errors.Join(client.IgnoreNotFound(b.cluster.Delete(b.Context(), secret.DeepCopy())), b.cluster.Create(b.Context(), secret)); err != nil {
+	err := b.cluster.Update(b.Context(), secret) // the manager replaces what a Secret holds: the Secret is never away
+	if apierrors.IsNotFound(err) {
+		err = b.cluster.Create(b.Context(), secret)
+	}
+	if err != nil {
 		b.Fatal(err)
 	}
 }

@@ -18,7 +18,7 @@ func (f *fixture) jobs(t *testing.T) (jobs []eventlog.Job) {
 	if err := f.log.AddJob(t.Context(), fence); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	taken := make(chan eventlog.Job, 100)
 	if err := f.log.WorkJobs(ctx, ingest.JobFetch, func(_ context.Context, j eventlog.Job) error {

@@ -130,7 +130,7 @@ func (c *credentials) hold() (release func()) {
 // reached waits until so many readings have begun.
 func (c *credentials) reached(t *testing.T, n int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		asked := c.asked
 		c.mu.Unlock()
