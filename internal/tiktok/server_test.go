@@ -142,7 +142,7 @@ func asError(t *testing.T, err error) *tiktok.Error {
 // soon is a context for calls that are to end by themselves.
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

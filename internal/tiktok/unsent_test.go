@@ -82,15 +82,49 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
+// ending is a context whose time is up when it is told so: when a request has arrived, however long that takes on a busy machine.
+type ending struct {
+	context.Context
+	over <-chan struct{}
+}
+
+func (e *ending) Done() <-chan struct{} { return e.over }
+
+func (e *ending) Err() error {
+	select {
+	case <-e.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+// answered tells when an answer has begun.
+type answered chan struct{}
+
+func (a answered) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		a <- struct{}{}
+	}
+	return response, err
+}
+
 // TestSent: the request arrived, and what became of it is not known.
 func TestSent(t *testing.T) {
-	done := make(chan struct{})
-	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-r.Context().Done():
-		case <-done:
+	done, arrived, begun := make(chan struct{}), make(chan struct{}), make(answered)
+	silent := func(arrived chan<- struct{}) http.HandlerFunc {
+		return func(_ http.ResponseWriter, r *http.Request) {
+			if arrived != nil {
+				arrived <- struct{}{}
+			}
+			select {
+			case <-r.Context().Done():
+			case <-done:
+			}
 		}
-	})
+	}
+	told, untold := serve(t, silent(arrived)), serve(t, silent(nil))
 	t.Cleanup(func() { close(done) }) // before the server's own clean-up, which waits
 	cut := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	half := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -108,27 +142,34 @@ func TestSent(t *testing.T) {
 		}
 	})
 	tests := map[string]struct {
-		server  *fakeTikTok
-		timeout time.Duration // of the context
-		client  time.Duration // of the HTTP client
-		class   tiktok.Class
-		cause   error
+		server *fakeTikTok
+		client http.Client
+		ends   <-chan struct{} // when the context's time is up
+		class  tiktok.Class
+		cause  error
 	}{
-		"the context's time is up":             {silent, 50 * time.Millisecond, 0, tiktok.ClassTransient, context.DeadlineExceeded},
-		"the client's time is up":              {silent, time.Minute, 50 * time.Millisecond, tiktok.ClassTransient, context.DeadlineExceeded},
-		"the connection is cut":                {cut, time.Minute, 0, tiktok.ClassTransient, nil},
-		"the connection is cut in the answer":  {half, time.Minute, 0, tiktok.ClassMalformed, nil},
-		"the context's time is up while it is": {stuck, 50 * time.Millisecond, 0, tiktok.ClassMalformed, context.DeadlineExceeded},
+		"the context's time is up":             {told, http.Client{}, arrived, tiktok.ClassTransient, context.DeadlineExceeded},
+		"the client's time is up":              {untold, http.Client{Timeout: time.Second}, nil, tiktok.ClassTransient, context.DeadlineExceeded},
+		"the connection is cut":                {cut, http.Client{}, nil, tiktok.ClassTransient, nil},
+		"the connection is cut in the answer":  {half, http.Client{}, nil, tiktok.ClassMalformed, nil},
+		"the context's time is up while it is": {stuck, http.Client{Transport: begun}, begun, tiktok.ClassMalformed, context.DeadlineExceeded},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			client := newClient(t, tt.server.URL, func(c *tiktok.Config) { c.HTTPClient = &http.Client{Timeout: tt.client} })
+			client := newClient(t, tt.server.URL, func(c *tiktok.Config) { c.HTTPClient = &tt.client })
 			before := len(tt.server.taken())
 			posts := []string{"tt_user/oauth2/refresh_token/", "tt_user/oauth2/token/"} // an answer without data would be enough for others
 			for _, endpoint := range posts {
-				ctx, cancel := context.WithTimeout(t.Context(), tt.timeout)
+				ctx := soon(t)
+				if tt.ends != nil {
+					over := make(chan struct{})
+					ctx = &ending{ctx, over}
+					go func() {
+						<-tt.ends
+						close(over)
+					}()
+				}
 				err := calls[endpoint](ctx, client)
-				cancel()
 				e := asError(t, err)
 				if e.NotSent || e.Class != tt.class {
 					t.Errorf("%s: %+v, want it sent, of class %s", endpoint, e, tt.class)
@@ -168,13 +209,13 @@ func TestPermits(t *testing.T) {
 	clock := clocktesting.NewFakeClock(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
 	limiter := tiktok.NewLimiter(4, clock) // a burst of 2
 	client := newClient(t, server.URL, func(c *tiktok.Config) { c.Limiter = limiter })
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
 	for i := range 2 {
-		if _, err := client.RefreshToken(ctx, refresh); err != nil {
+		if _, err := client.RefreshToken(soon(t), refresh); err != nil {
 			t.Fatalf("call %d: %v", i, err)
 		}
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
 	_, err := client.RefreshToken(ctx, refresh)
 	if e := asError(t, err); !e.NotSent || e.Class != tiktok.ClassTransient || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("without a permit: %+v", e)
