@@ -207,7 +207,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 	b.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("%s: not within ten seconds", what)
+			b.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
