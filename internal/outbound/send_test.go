@@ -181,7 +181,8 @@ func TestThrottledIsSentAgain(t *testing.T) {
 	begun := b.Clock.Now()
 	_, err = b.Send(s, b.Request("other", "ho"))
 	var paused *outbound.NotSentError
-	if waited := b.Clock.Since(begun); !errors.As(err, &paused) || !paused.Throttled || paused.RetryAfter < time.Minute || waited >= time.Minute {
+	waited := b.Clock.Since(begun)
+	if !errors.As(err, &paused) || !paused.Throttled || paused.RetryAfter < time.Minute || waited >= time.Minute {
 		t.Fatalf("%v (%+v) after %s", err, paused, waited)
 	}
 	b.Clock.Step(notSent.RetryAfter)

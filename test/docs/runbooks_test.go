@@ -28,9 +28,9 @@ var (
 	ofApp     = map[string]string{"NAME": "my-app", "APP": "my-app"}
 )
 
-// watching has functions for scenes of runbooks. logged PROGRAM TEXT waits until a program has logged something since the scene began, failing writes
-// messages until one was not delivered, which may take more than one: the webhook hears of a changed sink a little later. refresh has a channel's tokens
-// refreshed at once.
+// watching has functions for scenes of runbooks. logged PROGRAM TEXT waits until a program has logged something since the scene began, failing
+// writes messages until one was not delivered, which may take more than one: the webhook hears of a changed sink a little later. refresh has a
+// channel's tokens refreshed at once.
 const watching = `
 logs="${KUBECONFIG%/*}/logs"
 manager=$(wc -l <"$logs/manager.log") webhook=$(wc -l <"$logs/webhook.log")
