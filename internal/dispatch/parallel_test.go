@@ -152,27 +152,29 @@ func TestADownSinkIsProbedAndGoesOnAtOnce(t *testing.T) {
 	clock := stepped{clocktesting.NewFakeClock(time.Now())}
 	r := newRig(t, func(o *dispatch.Options) { o.Clock = clock })
 	s := sinkOf("s", rc.URL)
-	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = 400*time.Millisecond, 400*time.Millisecond
+	const backoff = 400 * time.Millisecond
+	s.Delivery.Backoff.Min.Duration, s.Delivery.Backoff.Max.Duration = backoff, backoff
+	began := clock.Now()
 	r.apply(channelWith(s))
 	const conversations, each = 100, 5
 	want := r.say(conversations, each)
-	eventually(t, "some probes", func() bool { clock.Step(50 * time.Millisecond); return rc.tried() >= 20 })
+	eventually(t, "some probes", func() bool { clock.Step(backoff / 8); return rc.tried() >= 40 })
 	if r.metric("tiktok_operator_sink_failing_seconds", "sink", "s") <= 0 {
 		t.Error("the failing sink does not show")
 	}
 	if r.metric("tiktok_operator_sink_last_outcome", "outcome", "failed") != 1 {
 		t.Error("the last outcome does not show")
 	}
-	// Not each of a hundred conversations is tried: as many as may be under way when it goes down, and the probes.
-	if tried := rc.tried(); tried > 40 {
-		t.Errorf("%d attempts", tried)
+	// Not each of a hundred conversations is tried: as many as may be under way when it goes down, and the probes, one after the other.
+	if tried, passed := rc.tried(), clock.Since(began); tried > 16+int(passed/backoff)+1 {
+		t.Errorf("%d attempts within %s", tried, passed)
 	}
 	eventually(t, "the backlog is exact", func() bool {
-		clock.Step(50 * time.Millisecond)
+		clock.Step(backoff / 8)
 		return r.metric("tiktok_operator_sink_pending_events", "sink", "s") == conversations*each
 	})
 	up.Store(true)
-	eventually(t, "everything", func() bool { clock.Step(50 * time.Millisecond); return len(rc.got()) == conversations*each })
+	eventually(t, "everything", func() bool { clock.Step(backoff / 8); return len(rc.got()) == conversations*each })
 	if got := rc.byConversation(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("got %v\nwant %v", got, want)
 	}

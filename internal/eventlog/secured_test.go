@@ -24,6 +24,7 @@ import (
 
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog"
 	"github.com/tiktok-operator/tiktok-operator/internal/eventlog/eventlogtest"
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 // authority signs certificates.
@@ -242,7 +243,11 @@ func TestCredentialsRotate(t *testing.T) {
 	acc.creds(creds)
 	cert, key := before.client(dir, "client")
 	opts := eventlog.Options{CAFile: before.file(dir, "ca.crt"), CertFile: cert, KeyFile: key, CredsFile: creds}
-	port := eventlogtest.Ports(t, 1)[0]
+	ports, err := program.Ports(1) // it starts again on the same one
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ports[0]
 	ns := secured(t, before, acc, &server.Options{Port: port})
 	opts.URL = fmt.Sprintf("tls://127.0.0.1:%d", port)
 	l := open(t, opts)

@@ -3,15 +3,14 @@ package eventlogtest
 
 import (
 	"fmt"
-	"net"
 	"net/url"
-	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/tiktok-operator/tiktok-operator/test/program"
 )
 
 const patience = 30 * time.Second
@@ -35,34 +34,15 @@ func Server(t testing.TB, opts *server.Options) *server.Server {
 	return ns
 }
 
-// given counts the ports that were tried for servers of this process.
-var given atomic.Int64
-
-// Ports are ports on which nothing listens, for servers that are told theirs, or start again on it. They are below those that systems give to
-// connections: of these, another one may be given such a port before the server listens.
-func Ports(t testing.TB, n int) (ports []int) {
-	t.Helper()
-	for range 1000 {
-		port := 20_000 + (37*os.Getpid()+int(given.Add(1)))%10_000 // other processes look for theirs, too
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
-	}
-	t.Fatal("no port is free")
-	return nil
-}
-
 // Cluster starts three servers, and returns the URLs of all, as --nats-url takes them.
 func Cluster(t testing.TB) string {
 	t.Helper()
 	const n = 3
 	var routes []*url.URL
-	ports := Ports(t, n)
+	ports, err := program.Ports(n)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, port := range ports {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
 	}
