@@ -155,11 +155,30 @@ func later() time.Time { return time.Now().Add(6 * time.Hour) }
 // request asks for a refresh, as a person does.
 func (s *stage) request(ch *v1alpha1.TiktokChannel, value string) {
 	s.t.Helper()
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RefreshRequestedAtAnnotation, value)
-	object := ch.DeepCopy()
-	if err := k8s.Patch(s.t.Context(), object, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
-		s.t.Fatalf("asking for a refresh: %v", err)
+	if err := s.tryRequest(ch, value); err != nil {
+		s.t.Fatal(err)
 	}
+}
+
+// requestUntil asks for a refresh where that makes the API server go or hang, perhaps before it has answered: the manager is fast.
+func (s *stage) requestUntil(happened <-chan struct{}, ch *v1alpha1.TiktokChannel, value string) {
+	s.t.Helper()
+	asked := make(chan error, 1)
+	go func() { asked <- s.tryRequest(ch, value) }()
+	s.t.Cleanup(func() { <-asked })
+	select {
+	case <-happened:
+	case <-time.After(time.Minute):
+		s.t.Fatal("a refresh that was asked for is not made")
+	}
+}
+
+func (s *stage) tryRequest(ch *v1alpha1.TiktokChannel, value string) error {
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RefreshRequestedAtAnnotation, value)
+	if err := k8s.Patch(s.t.Context(), ch.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+		return fmt.Errorf("asking for a refresh: %w", err)
+	}
+	return nil
 }
 
 func condition(ch *v1alpha1.TiktokChannel, name string) metav1.Condition {

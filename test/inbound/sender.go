@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tiktok-operator/tiktok-operator/internal/ingest"
 	"github.com/tiktok-operator/tiktok-operator/internal/tiktok"
 )
 
@@ -46,6 +47,7 @@ type sender struct {
 	stored       []time.Time   // when each of them was acknowledged
 	longest      time.Duration // from the first attempt to the acknowledgement
 	refused      map[int]int   // attempts by status
+	unanswered   error         // why the first attempt without an answer had none
 	repeated     int           // events that were sent again and acknowledged again
 	answers      []time.Duration
 }
@@ -54,7 +56,12 @@ func newSender(urls []string, o Options, body func(Event, time.Time) []byte) *se
 	s := &sender{
 		urls: urls, allowed: o.Events, conversations: o.Conversations, events: o.Events, body: body, refused: map[int]int{}, finished: make(chan struct{}),
 		client: &http.Client{
-			Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConns: o.Conversations, MaxIdleConnsPerHost: o.Conversations},
+			Timeout: 30 * time.Second,
+			Transport: &http.Transport{
+				MaxIdleConns: o.Conversations, MaxIdleConnsPerHost: o.Conversations,
+				// Before the server does, which may be just when a webhook is sent: one that was opened to spare has as long as headers have.
+				IdleConnTimeout: ingest.ReadHeaderTimeout / 2,
+			},
 		},
 	}
 	s.opened.L = &s.gate
@@ -124,6 +131,8 @@ func (s *sender) post(ctx context.Context, body []byte, at time.Time) int {
 	defer s.mu.Unlock()
 	if err == nil {
 		s.answers = append(s.answers, time.Since(began))
+	} else if s.unanswered == nil {
+		s.unanswered = err
 	}
 	if status != http.StatusOK {
 		s.refused[status]++

@@ -18,6 +18,8 @@ type Row struct {
 	Acknowledged, Again int
 	// Refused attempts by status; 0 stands for no answer.
 	Refused map[int]int
+	// Unanswered is why the first attempt without an answer had none.
+	Unanswered error
 	// Sinks by name.
 	Sinks map[string]Verdict
 	// Dead are the dead letters of each sink.
@@ -50,11 +52,12 @@ func (s *scene) row(f Fault, took time.Duration) Row {
 			s.sender.longest.Round(time.Millisecond), s.slowestArrival().Round(time.Millisecond))
 	}
 	s.sender.mu.Lock()
-	again, refused := s.sender.repeated, maps.Clone(s.sender.refused)
+	again, refused, unanswered := s.sender.repeated, maps.Clone(s.sender.refused), s.sender.unanswered
 	s.sender.mu.Unlock()
 	return Row{
 		Fault: f.Name, Events: s.o.Events, Conversations: s.o.Conversations, Acknowledged: len(account.Acknowledged), Again: again, Refused: refused,
-		Sinks: verdicts, Dead: dead, Slowest: s.sender.slowest(), Took: took, allowed: append([]int{http.StatusServiceUnavailable}, f.refusals...),
+		Unanswered: unanswered, Sinks: verdicts, Dead: dead, Slowest: s.sender.slowest(), Took: took,
+		allowed: append([]int{http.StatusServiceUnavailable}, f.refusals...),
 	}
 }
 
@@ -86,7 +89,9 @@ func (r Row) Err() error {
 		}
 	}
 	for _, status := range slices.Sorted(maps.Keys(r.Refused)) {
-		if !slices.Contains(r.allowed, status) {
+		if status == noAnswer && !slices.Contains(r.allowed, noAnswer) {
+			errs = append(errs, fmt.Errorf("%s: %d webhooks were not answered, which is not to be; the first: %w", r.Fault, r.Refused[status], r.Unanswered))
+		} else if !slices.Contains(r.allowed, status) {
 			errs = append(errs, fmt.Errorf("%s: %d webhooks were answered %d, which is not to be", r.Fault, r.Refused[status], status))
 		}
 	}
